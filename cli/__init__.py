@@ -1,0 +1,1 @@
+"""The `shop` command: the one place where real parts are chosen and put together."""

@@ -1,0 +1,76 @@
+"""Settings, all from the environment; `shop settings` prints them."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_cache_path
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.house_accounts import HouseAccounts
+from domain.money import parse_amount
+
+Divisor = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _house(name: str) -> AliasChoices:
+    return AliasChoices(f"SHOP_{name}", name)
+
+
+class Settings(BaseSettings):
+    """What can be set from outside, each by ``SHOP_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="SHOP_", frozen=True, populate_by_name=True)
+
+    home: Path = Field(Path("var"), description="where all state lives: broker, databases, logs")
+    jars: Path = Field(
+        default_factory=lambda: user_cache_path("order-to-revenue") / "jars",
+        description="where downloaded jars are kept; homes share them",
+    )
+    bootstrap_servers: str | None = Field(
+        None,
+        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "SHOP_BOOTSTRAP_SERVERS"),
+        description="a broker that is there already; without it the home's own is used",
+    )
+    broker_port: Port | None = Field(None, description="the local broker's port; else a free one")
+    partitions: Annotated[int, Field(ge=1, le=1000)] = Field(
+        4, description="partitions of each topic that the project creates"
+    )
+    replication: Annotated[int, Field(ge=1, le=9)] = Field(1, description="copies of each topic")
+    retention_days: Annotated[int, Field(ge=1)] = Field(
+        3650, description="how long topics keep records"
+    )
+    currency: str = Field("USD", description="ISO 4217 code of the purchases and the accounts")
+    monthly_limit: Annotated[Decimal, Field(ge=0)] = Field(
+        Decimal("300.00"),
+        validation_alias=_house("MONTHLY_LIMIT"),
+        description="what an account may be charged in one calendar month",
+    )
+    closed_divisor: Divisor = Field(
+        97,
+        validation_alias=_house("CLOSED_DIVISOR"),
+        description="customers divisible by it have a closed account",
+    )
+    wrong_address_divisor: Divisor = Field(
+        89,
+        validation_alias=_house("WRONG_ADDRESS_DIVISOR"),
+        description="else customers divisible by it gave a wrong billing address",
+    )
+    batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        2000, description="most records in one transaction"
+    )
+    batch_within: Annotated[float, Field(gt=0, le=5)] = Field(
+        0.03, description="seconds that a record waits for others to share its transaction"
+    )
+    dashboard_port: Port | None = Field(None, description="the dashboard's port; else 8501 or free")
+
+    def house_accounts(self) -> HouseAccounts:
+        """The rules that give every customer number an account.
+
+        Raises:
+            MoneyError: the limit has a fraction of a minor unit, or the currency is unknown.
+        """
+        limit = parse_amount(str(self.monthly_limit), self.currency)
+        return HouseAccounts(limit, self.closed_divisor, self.wrong_address_divisor)

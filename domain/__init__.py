@@ -1,0 +1,1 @@
+"""What the business decides, with no input, no output and no clock."""

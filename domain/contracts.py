@@ -1,0 +1,85 @@
+"""What the services say to one another: events in the past tense, messages in the imperative.
+
+Every contract is a frozen, strictly decoded msgspec Struct. Unknown fields are allowed, so that a
+later minor version can add some; a wrong type is not.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from domain.money import Money
+
+OrderId = Annotated[str, Meta(min_length=1, max_length=200)]
+CustomerId = Annotated[str, Meta(pattern="^[0-9]{1,18}$")]
+Instant = Annotated[datetime, Meta(tz=True)]
+Items = Annotated[int, Meta(ge=1, le=1_000_000)]
+Address = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Reason(StrEnum):
+    """Why an authorization was declined."""
+
+    NO_FUNDS = "no_funds"
+    BILLING_ADDRESS_INCORRECT = "billing_address_incorrect"
+    ACCOUNT_CLOSED = "account_closed"
+
+
+class NewOrder(msgspec.Struct, frozen=True):
+    """Event of the order service: a customer placed an order.
+
+    `ordered_at` is business time, what reports group by; `items` is the number of articles.
+    """
+
+    order_id: OrderId
+    customer_id: CustomerId
+    ordered_at: Instant
+    amount: Money
+    items: Items
+    billing_address: Address
+
+
+class AuthorizationAccepted(msgspec.Struct, frozen=True):
+    """Event of the payment service: the order's amount is charged to the customer's account."""
+
+    order_id: OrderId
+    customer_id: CustomerId
+    ordered_at: Instant
+    amount: Money
+    items: Items
+
+
+class AuthorizationDeclined(msgspec.Struct, frozen=True):
+    """Event of the payment service: the order is not charged, and why."""
+
+    order_id: OrderId
+    customer_id: CustomerId
+    ordered_at: Instant
+    amount: Money
+    items: Items
+    reason: Reason
+
+
+class OrderShipped(msgspec.Struct, frozen=True):
+    """Event of the warehouse: the order was packed and has left."""
+
+    order_id: OrderId
+    customer_id: CustomerId
+    ordered_at: Instant
+    items: Items
+
+
+class ShipOrder(msgspec.Struct, frozen=True):
+    """Message to the warehouse: pack and ship what this authorization paid for.
+
+    On the wire its body is the encoded `AuthorizationAccepted` itself.
+    """
+
+    authorization: AuthorizationAccepted
+
+
+Authorization = AuthorizationAccepted | AuthorizationDeclined
+Contract = NewOrder | AuthorizationAccepted | AuthorizationDeclined | OrderShipped | ShipOrder

@@ -1,0 +1,65 @@
+"""The project's errors, in one tree.
+
+::
+
+    ShopError                  anything this project refuses, with what to do
+    ├── MoneyError             an amount that is no exact number of minor units
+    ├── ContractError          a record that breaks its contract: a dead letter
+    │   ├── MalformedRecord    headers or body can't be decoded
+    │   ├── UnknownType        well formed, but of a type that nobody handles here
+    │   └── CurrencyMismatch   an order in a currency that the account doesn't hold
+    ├── PurchaseLineError      a line of the purchase file that is no purchase
+    ├── BrokerError            the broker can't be had, started or reached
+    │   └── JarError           a jar that can't be downloaded, or isn't the one recorded
+    ├── StoreError             a database that can't be used as it is
+    │   └── ForeignCluster     a database that was fed by another Kafka cluster
+    └── OffsetGap              records that the topic no longer has, and nobody handled
+"""
+
+
+class ShopError(Exception):
+    """Anything this project refuses; the message says what happened, where, and what to do."""
+
+
+class MoneyError(ShopError):
+    """An amount that is negative, fractional in minor units, or not a number."""
+
+
+class ContractError(ShopError):
+    """A record that breaks its contract; it is kept as a dead letter."""
+
+
+class MalformedRecord(ContractError):
+    """Headers or body that can't be decoded as the contract says."""
+
+
+class UnknownType(ContractError):
+    """A well-formed record of a type that has no contract here."""
+
+
+class CurrencyMismatch(ContractError):
+    """An order in a currency that the customer's account doesn't hold."""
+
+
+class PurchaseLineError(ShopError):
+    """A line of the purchase file that is no purchase."""
+
+
+class BrokerError(ShopError):
+    """The broker can't be had, started or reached."""
+
+
+class JarError(BrokerError):
+    """A jar that can't be downloaded, or isn't the one whose SHA-256 sum is recorded."""
+
+
+class StoreError(ShopError):
+    """A database that can't be used as it is."""
+
+
+class ForeignCluster(StoreError):
+    """A database that was fed by another Kafka cluster than the one at hand."""
+
+
+class OffsetGap(ShopError):
+    """Records that were never handled and that the topic no longer has."""
