@@ -12,6 +12,7 @@ from domain.money import parse_amount
 
 _FIELDS = "customer id (5 digits), date (YYYYMMDD), number of CDs, amount"
 _CUSTOMER = re.compile(r"[0-9]{5}", re.ASCII)
+_DATE = re.compile(r"[0-9]{8}", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,6}", re.ASCII)
 _AMOUNT = re.compile(r"[0-9]{1,12}\.[0-9]{2}", re.ASCII)
 
@@ -35,17 +36,17 @@ class PurchaseFile:
         customer, date, count, amount = fields
         if not _CUSTOMER.fullmatch(customer):
             raise self._refused(number, f"customer id {customer!r} is not 5 digits")
+        if not _DATE.fullmatch(date):
+            raise self._refused(number, f"date {date!r} is not of the form YYYYMMDD")
         if not _COUNT.fullmatch(count) or int(count) == 0:
             raise self._refused(number, f"number of CDs {count!r} is not a whole number from 1")
         if not _AMOUNT.fullmatch(amount):
             raise self._refused(number, f"amount {amount!r} is not of the form 29.33")
         try:
-            ordered_at = datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC)
+            ordered_at = datetime(int(date[:4]), int(date[4:6]), int(date[6:]), tzinfo=UTC)
             money = parse_amount(amount, self.currency)
         except (ValueError, MoneyError) as error:
-            raise self._refused(number, str(error)) from error
-        if len(date) != 8:
-            raise self._refused(number, f"date {date!r} is not of the form YYYYMMDD")
+            raise self._refused(number, f"{date} or {amount}: {error}") from error
         return NewOrder(
             order_id=order_id_of(self.data_set, number),
             customer_id=customer,

@@ -1,0 +1,113 @@
+"""The composition root: which real part is used for what, and where its state lives."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from cli.settings import Settings
+from domain.errors import BrokerError
+from event_log.outbox import Relay
+from services.batch import Service
+from services.order import OrderService
+from services.payment import PaymentService
+from services.recorder import RecorderService
+from services.warehouse import WarehouseService
+from streams.relaying import RelayThread
+from streams.worker import Worker, WorkerSettings
+from transport.clients import Publisher, cluster_id
+from transport.local_broker.broker import LocalBroker
+
+_log = logging.getLogger(__name__)
+
+
+def order_service(settings: Settings) -> OrderService:
+    """The order service over its own database."""
+    return OrderService(database_path(settings, "order"))
+
+
+def recorder_service(settings: Settings) -> RecorderService:
+    """The recorder over the event log's database."""
+    return RecorderService(database_path(settings, "event_log"))
+
+
+SERVICES: dict[str, Callable[[Settings], Service]] = {
+    "order": order_service,
+    "payment": lambda settings: PaymentService(
+        database_path(settings, "payment"), settings.house_accounts()
+    ),
+    "warehouse": lambda settings: WarehouseService(database_path(settings, "warehouse")),
+    "recorder": recorder_service,
+}
+
+
+def database_path(settings: Settings, name: str) -> Path:
+    """Where a service's own database file is."""
+    return settings.home / "databases" / f"{name}.sqlite"
+
+
+def local_broker(settings: Settings) -> LocalBroker:
+    """The home's own broker."""
+    return LocalBroker(settings.home, settings.jars, settings.broker_port)
+
+
+def bootstrap_servers(settings: Settings) -> str:
+    """Where the broker is: the one that was set, or the home's own.
+
+    Raises:
+        BrokerError: none was set, and the home's own isn't running.
+    """
+    if settings.bootstrap_servers:
+        return settings.bootstrap_servers
+    status = local_broker(settings).status()
+    if not status.running or not status.bootstrap_servers:
+        raise BrokerError(
+            f"no broker runs in {settings.home}: start one with `shop broker start`, or set "
+            "KAFKA_BOOTSTRAP_SERVERS to one that is there"
+        )
+    return status.bootstrap_servers
+
+
+def wait_for_broker(settings: Settings, seconds: float = 60.0) -> tuple[str, str]:
+    """Where the broker is and its cluster's id, as soon as it answers.
+
+    Raises:
+        BrokerError: it did not within `seconds`.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception_type(BrokerError),
+        wait=wait_random_exponential(multiplier=0.3, max=5),
+        stop=stop_after_delay(seconds),
+        before_sleep=lambda state: _log.warning(
+            "waiting for the broker: %s", state.outcome.exception() if state.outcome else ""
+        ),
+        reraise=True,
+    ):
+        with attempt:
+            servers = bootstrap_servers(settings)
+            return servers, cluster_id(servers, timeout=10)
+    raise AssertionError("unreachable: the loop returns or raises")
+
+
+def publisher(servers: str) -> Publisher:
+    """What sends records to Kafka."""
+    return Publisher(servers)
+
+
+def worker(settings: Settings, name: str) -> Worker:
+    """A service's worker, on a broker that answers and a database that belongs to it.
+
+    Raises:
+        BrokerError: there is no broker.
+        StoreError: the database can't be used.
+    """
+    service = SERVICES[name](settings)
+    servers, cluster = wait_for_broker(settings)
+    service.database.bind_to_cluster(cluster)
+    relay = RelayThread(Relay(service.database, publisher(servers)), name)
+    data = settings.home / "faust" / name
+    data.mkdir(parents=True, exist_ok=True)
+    return Worker(
+        service, WorkerSettings(servers, data, settings.batch, settings.batch_within), relay
+    )

@@ -1,0 +1,1 @@
+"""The durable event log, and each service's inbox and outbox."""

@@ -1,0 +1,239 @@
+"""The event log: one table, append-only, chained by hashes."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import DDL, Column, Connection, UniqueConstraint, event, select
+from sqlmodel import Field, SQLModel
+
+from domain.contracts import ShipOrder
+from domain.errors import StoreError
+from event_log.database import Database, UtcTime, among, table_of
+from transport.envelope import format_time
+from transport.records import Delivery
+
+READ_BATCH = 5000
+"""Rows that a reading holds in memory at a time."""
+
+GENESIS = bytes(32)
+"""The hash before the first row."""
+
+
+class EventRow(SQLModel, table=True):
+    """One recorded event; `position` counts from 1 without gaps."""
+
+    __tablename__ = "event_log"
+    __table_args__ = (UniqueConstraint("topic", "partition", "offset"),)
+    position: int = Field(primary_key=True)
+    event_id: str = Field(unique=True)
+    type: str
+    version: int
+    source: str
+    subject: str
+    correlation_id: str = Field(index=True)
+    causation_id: str | None
+    business_time: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    published_time: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    recorded_time: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    topic: str
+    partition: int
+    offset: int
+    body: bytes
+    hash: bytes
+
+
+class RecordedEvent(NamedTuple):
+    """A row of the log as it is read: cheaper than a model, the same columns in the same order."""
+
+    position: int
+    event_id: str
+    type: str
+    version: int
+    source: str
+    subject: str
+    correlation_id: str
+    causation_id: str | None
+    business_time: datetime
+    published_time: datetime
+    recorded_time: datetime
+    topic: str
+    partition: int
+    offset: int
+    body: bytes
+    hash: bytes
+
+
+class RepeatRow(SQLModel, table=True):
+    """Another delivery of an event that the log has: so that every offset is accounted for."""
+
+    __tablename__ = "repeats"
+    topic: str = Field(primary_key=True)
+    partition: int = Field(primary_key=True)
+    offset: int = Field(primary_key=True)
+    event_id: str
+
+
+_events = table_of(EventRow)
+_repeats = table_of(RepeatRow)
+
+for _verb in ("UPDATE", "DELETE"):
+    event.listen(
+        _events,
+        "after_create",
+        DDL(
+            f"CREATE TRIGGER event_log_no_{_verb.lower()} BEFORE {_verb} ON event_log "
+            "BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
+        ),
+    )
+
+_canonical = msgspec.json.Encoder().encode
+
+
+def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime) -> int:
+    """Append events that the log doesn't have, in order; returns how many.
+
+    Args:
+        connection: a transaction that holds the write lock, since positions follow one another.
+        deliveries: events as they came; repeats by event id are noted beside the log.
+        now: the time of recording (UTC, aware).
+
+    Raises:
+        StoreError: another event was recorded at the same topic, partition and offset.
+    """
+    new, repeats = _split(connection, deliveries)
+    _refuse_taken_offsets(connection, new)
+    position, last_hash = head(connection)
+    rows = []
+    for delivery in new:
+        position += 1
+        row = _row(position, delivery, now)
+        last_hash = chain(last_hash, row)
+        rows.append({**row, "hash": last_hash})
+    if rows:
+        connection.execute(_events.insert(), rows)
+    if repeats:
+        connection.execute(
+            _repeats.insert().prefix_with("OR IGNORE"),
+            [
+                {
+                    "topic": delivery.record.topic,
+                    "partition": delivery.record.partition,
+                    "offset": delivery.record.offset,
+                    "event_id": delivery.envelope.id,
+                }
+                for delivery in repeats
+            ],
+        )
+    return len(rows)
+
+
+def head(connection: Connection) -> tuple[int, bytes]:
+    """The last position and its hash; ``(0, GENESIS)`` when the log is empty."""
+    row = connection.execute(
+        select(_events.c.position, _events.c.hash).order_by(_events.c.position.desc()).limit(1)
+    ).first()
+    return (row.position, row.hash) if row else (0, GENESIS)
+
+
+def chain(before: bytes, row: dict[str, object]) -> bytes:
+    """The hash of a row: SHA-256 over the hash before it and the row's columns as JSON."""
+    fields = [
+        format_time(value) if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name != "hash"
+    ]
+    return hashlib.sha256(before + _canonical(fields)).digest()
+
+
+def read(database: Database, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+    """Events in order, from the position after `after`, in bounded memory.
+
+    Each batch is read by its own query, so that a long reading holds no old state of the database.
+    """
+    while limit is None or limit > 0:
+        size = READ_BATCH if limit is None else min(READ_BATCH, limit)
+        with database.reading() as connection:
+            rows = connection.execute(
+                select(_events)
+                .where(_events.c.position > after)
+                .order_by(_events.c.position)
+                .limit(size)
+            ).all()
+        yield from map(RecordedEvent._make, rows)
+        if len(rows) < size:
+            return
+        after = rows[-1].position
+        limit = None if limit is None else limit - len(rows)
+
+
+def last_position(database: Database) -> int:
+    """The position of the newest event; 0 when the log is empty."""
+    with database.reading() as connection:
+        return head(connection)[0]
+
+
+def _split(
+    connection: Connection, deliveries: Sequence[Delivery]
+) -> tuple[list[Delivery], list[Delivery]]:
+    ids = [delivery.envelope.id for delivery in deliveries]
+    known: dict[str, tuple[str, int, int]] = {}
+    columns = (_events.c.event_id, _events.c.topic, _events.c.partition, _events.c.offset)
+    for row in connection.execute(select(*columns).where(among(_events.c.event_id, ids))):
+        known[row.event_id] = (row.topic, row.partition, row.offset)
+    new, repeats = [], []
+    for delivery in deliveries:
+        record = delivery.record
+        place = (record.topic, record.partition, record.offset)
+        recorded = known.setdefault(delivery.envelope.id, place)
+        if recorded is place:
+            new.append(delivery)
+        elif recorded != place:
+            repeats.append(delivery)
+    return new, repeats
+
+
+def _refuse_taken_offsets(connection: Connection, new: Sequence[Delivery]) -> None:
+    lows: dict[tuple[str, int], list[Delivery]] = {}
+    for delivery in new:
+        lows.setdefault((delivery.record.topic, delivery.record.partition), []).append(delivery)
+    for (topic, partition), found in lows.items():
+        offsets = [delivery.record.offset for delivery in found]
+        row = connection.execute(
+            select(_events.c.position, _events.c.offset, _events.c.event_id)
+            .where(_events.c.topic == topic, _events.c.partition == partition)
+            .where(among(_events.c.offset, offsets))
+            .limit(1)
+        ).first()
+        if row is not None:
+            raise StoreError(
+                f"{topic}[{partition}]@{row.offset} holds another event than the log recorded "
+                f"there (position {row.position}, event {row.event_id}): the topic was made anew. "
+                "Use the broker that fed this log, or a fresh SHOP_HOME"
+            )
+
+
+def _row(position: int, delivery: Delivery, now: datetime) -> dict[str, object]:
+    envelope, record, payload = delivery.envelope, delivery.record, delivery.payload
+    if isinstance(payload, ShipOrder):
+        payload = payload.authorization
+    name, _, version = envelope.type.rpartition(".v")
+    return {
+        "position": position,
+        "event_id": envelope.id,
+        "type": name,
+        "version": int(version),
+        "source": envelope.source,
+        "subject": envelope.subject,
+        "correlation_id": envelope.correlation_id,
+        "causation_id": envelope.causation_id,
+        "business_time": payload.ordered_at,
+        "published_time": envelope.time,
+        "recorded_time": now,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "body": record.value,
+    }

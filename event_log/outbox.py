@@ -1,0 +1,118 @@
+"""The outbox: what a transaction decided to publish, and the relay that publishes it."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+from filelock import FileLock
+from sqlalchemy import Connection, Index, func, select, update
+from sqlmodel import Field, SQLModel
+
+from event_log.database import Database, among, table_of
+from transport.records import Outgoing
+
+_log = logging.getLogger(__name__)
+
+
+class OutboxRow(SQLModel, table=True):
+    """A record to publish; `id` is the order of commits, `published` is set by the relay."""
+
+    __tablename__ = "outbox"
+    id: int | None = Field(default=None, primary_key=True)
+    topic: str
+    key: bytes | None
+    headers: bytes
+    body: bytes | None
+    published: bool = False
+
+
+_outbox = table_of(OutboxRow)
+Index("outbox_waiting", _outbox.c.id, sqlite_where=_outbox.c.published.is_(False))
+
+_encode_headers = msgspec.msgpack.Encoder().encode
+_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
+
+
+class Publishes(Protocol):
+    """Something that publishes records in order and returns when they are safe."""
+
+    def publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish all of `records`, or raise."""
+
+
+def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
+    """Put records into the outbox, in the transaction that decided them; returns how many."""
+    rows = [
+        {
+            "topic": record.topic,
+            "key": record.key,
+            "headers": _encode_headers(record.headers),
+            "body": record.body,
+            "published": False,
+        }
+        for record in records
+    ]
+    if rows:
+        connection.execute(_outbox.insert(), rows)
+    return len(rows)
+
+
+def waiting(database: Database) -> int:
+    """How many records wait to be published."""
+    with database.reading() as connection:
+        count = connection.scalar(
+            select(func.count()).select_from(_outbox).where(_outbox.c.published.is_(False))
+        )
+    return int(count or 0)
+
+
+class Relay:
+    """Publishes a database's outbox in order.
+
+    Several processes may relay the same outbox: a file lock beside the database lets one at a time
+    take a batch from reading to marking, so order holds and nothing is sent twice. A crash between
+    publishing and marking sends the batch again; receivers know it by its ids.
+    """
+
+    def __init__(self, database: Database, publisher: Publishes, batch: int = 5000) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._batch = batch
+        self._lock = FileLock(f"{database.path}.relay")
+
+    def drain(self) -> int:
+        """Publish what waits, batch by batch; returns how many records that were.
+
+        Raises:
+            BrokerError: the brokers didn't take a batch; it stays in the outbox.
+        """
+        total = 0
+        while count := self._publish_batch():
+            total += count
+        return total
+
+    def _publish_batch(self) -> int:
+        with self._lock:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    select(_outbox)
+                    .where(_outbox.c.published.is_(False))
+                    .order_by(_outbox.c.id)
+                    .limit(self._batch)
+                ).all()
+            if not rows:
+                return 0
+            self._publisher.publish(
+                [
+                    Outgoing(row.topic, row.key, _decode_headers(row.headers), row.body)
+                    for row in rows
+                ]
+            )
+            ids = [row.id for row in rows]
+            self._database.in_transaction(
+                lambda connection: connection.execute(
+                    update(_outbox).where(among(_outbox.c.id, ids)).values(published=True)
+                )
+            )
+        return len(rows)

@@ -1,0 +1,1 @@
+"""RevenueReporting: projections of the event log, and what people read of them."""

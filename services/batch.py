@@ -1,0 +1,134 @@
+"""A batch of records, from bytes to commit: the same for every service and every Kafka client."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from domain.errors import ContractError
+from event_log.database import Database
+from event_log.inbox import advance, mark_handled, next_offsets, not_yet_handled
+from event_log.outbox import enqueue
+from transport.records import (
+    Delivery,
+    Outgoing,
+    Record,
+    TopicPartition,
+    dead_letter,
+    understand,
+)
+
+
+@dataclass
+class Handled:
+    """What came of some deliveries: what to publish, and what was refused, with the reason."""
+
+    outgoing: list[Outgoing] = field(default_factory=list)
+    refused: list[tuple[Record, ContractError]] = field(default_factory=list)
+
+
+class Service(Protocol):
+    """A service: its name, its database, what it subscribes to, and what it does with it."""
+
+    name: str
+    database: Database
+    subscriptions: Mapping[str, frozenset[str] | None]
+    """By topic, the CloudEvents types it handles; `None` is all, and none may be unknown."""
+    inbox: bool
+    """Whether handled events are noted in an inbox; a service may have a better place."""
+
+    def handle(
+        self, connection: Connection, deliveries: Sequence[Delivery], now: datetime
+    ) -> Handled:
+        """Carry out `deliveries` in the transaction of `connection`."""
+
+
+@dataclass
+class Spent:
+    """Seconds that batches took, by phase, and how many records they had."""
+
+    records: int = 0
+    batches: int = 0
+    decode: float = 0.0
+    decide: float = 0.0
+    commit: float = 0.0
+
+
+def handle_batch(
+    service: Service, records: Sequence[Record], now: datetime, spent: Spent | None = None
+) -> int:
+    """Take `records` into a service: state, inbox, outbox and positions in one transaction.
+
+    A record that breaks its contract becomes a dead letter in that same transaction; its
+    neighbours are unharmed. Records that were handled before change nothing.
+
+    Returns:
+        How many records wait in the outbox because of this batch.
+
+    Raises:
+        StoreError: the database can't be written; nothing has changed.
+    """
+    started = perf_counter()
+    deliveries, broken = _understand_all(service, records)
+    decoded = perf_counter()
+    decided = decoded
+
+    def work(connection: Connection) -> int:
+        nonlocal decided
+        before = next_offsets(connection)
+        fresh = not_yet_handled(connection, deliveries) if service.inbox else deliveries
+        handled = service.handle(connection, fresh, now)
+        letters = [
+            dead_letter(record, service.name, why, now)
+            for record, why in [*broken, *handled.refused]
+            if record.offset >= before.get(TopicPartition(record.topic, record.partition), 0)
+        ]
+        count = enqueue(connection, [*handled.outgoing, *letters])
+        if service.inbox:
+            mark_handled(connection, fresh)
+        advance(connection, _after(records))
+        decided = perf_counter()
+        return count
+
+    waiting = service.database.in_transaction(work)
+    if spent is not None:
+        spent.records += len(records)
+        spent.batches += 1
+        spent.decode += decoded - started
+        spent.decide += decided - decoded
+        spent.commit += perf_counter() - decided
+    return waiting
+
+
+def _understand_all(
+    service: Service, records: Iterable[Record]
+) -> tuple[list[Delivery], list[tuple[Record, ContractError]]]:
+    deliveries: list[Delivery] = []
+    broken: list[tuple[Record, ContractError]] = []
+    for record in records:
+        wanted = service.subscriptions[record.topic]
+        if wanted is not None and _type_of(record) not in wanted:
+            continue
+        try:
+            deliveries.append(understand(record))
+        except ContractError as error:
+            broken.append((record, error))
+    return deliveries, broken
+
+
+def _type_of(record: Record) -> str:
+    for name, value in record.headers:
+        if name == "ce_type":
+            return (value or b"").decode(errors="replace")
+    return ""
+
+
+def _after(records: Iterable[Record]) -> dict[TopicPartition, int]:
+    offsets: dict[TopicPartition, int] = {}
+    for record in records:
+        place = TopicPartition(record.topic, record.partition)
+        offsets[place] = max(offsets.get(place, 0), record.offset + 1)
+    return offsets

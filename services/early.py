@@ -1,0 +1,62 @@
+"""Events that arrived before their order was known, or before their turn: kept until it comes."""
+
+from collections.abc import Collection, Iterable
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+from sqlmodel import Field, SQLModel
+
+from event_log.database import among, table_of
+from transport.records import Delivery, Record, understand
+
+
+class EarlyRow(SQLModel, table=True):
+    """A record whose turn has not come, as it was received."""
+
+    __tablename__ = "early"
+    event_id: str = Field(primary_key=True)
+    order_id: str = Field(index=True)
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: bytes
+    body: bytes | None
+
+
+_early = table_of(EarlyRow)
+_encode_headers = msgspec.msgpack.Encoder().encode
+_decode_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes | None], ...]).decode
+
+
+def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
+    """Keep events until their order gets there."""
+    rows = [
+        {
+            "event_id": delivery.envelope.id,
+            "order_id": delivery.envelope.correlation_id,
+            "topic": delivery.record.topic,
+            "partition": delivery.record.partition,
+            "offset": delivery.record.offset,
+            "key": delivery.record.key,
+            "headers": _encode_headers(delivery.record.headers),
+            "body": delivery.record.value,
+        }
+        for delivery in deliveries
+    ]
+    if rows:
+        connection.execute(_early.insert().prefix_with("OR IGNORE"), rows)
+
+
+def take_early(connection: Connection, order_ids: Collection[str]) -> list[Delivery]:
+    """Take out what was kept for these orders, in the order in which it arrived."""
+    if connection.execute(select(_early.c.event_id).limit(1)).first() is None:
+        return []
+    theirs = among(_early.c.order_id, order_ids)
+    taken: list[Delivery] = []
+    for row in connection.execute(select(_early).where(theirs)):
+        headers = _decode_headers(row.headers)
+        record = Record(row.topic, row.partition, row.offset, row.key, row.body, headers)
+        taken.append(understand(record))
+    connection.execute(delete(_early).where(theirs))
+    return taken

@@ -1,0 +1,131 @@
+"""The order service: takes orders in, follows them, and tells the warehouse."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select
+from sqlmodel import Field, SQLModel
+
+from domain.contracts import (
+    AuthorizationAccepted,
+    AuthorizationDeclined,
+    NewOrder,
+    OrderShipped,
+    Reason,
+)
+from domain.order import END_STATES, Order, OrderState, follow
+from event_log.database import Database, among, table_of
+from event_log.inbox import InboxRow, PositionRow
+from event_log.outbox import OutboxRow, enqueue
+from services.batch import Handled
+from services.early import EarlyRow, keep_early, take_early
+from transport.codec import type_name
+from transport.records import Delivery, Outgoing, outgoing
+from transport.topics import AUTHORIZATIONS, ORDERS
+
+SOURCE = "/shop/order"
+
+
+class OrderRow(SQLModel, table=True):
+    """An order and where it is on its way."""
+
+    __tablename__ = "orders"
+    order_id: str = Field(primary_key=True)
+    state: str = Field(index=True)
+    reason: str | None
+
+
+_orders = table_of(OrderRow)
+
+
+class OrderService:
+    """Consumes what becomes of its orders; sends ShipOrder for an accepted one, and only then."""
+
+    name = "order"
+    inbox = True
+    subscriptions = {  # noqa: RUF012 a constant
+        ORDERS: frozenset({type_name(NewOrder), type_name(OrderShipped)}),
+        AUTHORIZATIONS: frozenset(
+            {type_name(AuthorizationAccepted), type_name(AuthorizationDeclined)}
+        ),
+    }
+
+    def __init__(self, path: Path) -> None:
+        """Keep orders in the database at `path`."""
+        self.database = Database(path, [OrderRow, EarlyRow, InboxRow, OutboxRow, PositionRow])
+
+    def place(self, orders: Sequence[NewOrder], now: datetime) -> int:
+        """Take orders in: state and the NewOrder events to publish, in one transaction.
+
+        An order that was placed before keeps its state, and its NewOrder is published again: every
+        consumer knows it by its id.
+
+        Returns:
+            How many of them were not known before.
+        """
+
+        def work(connection: Connection) -> int:
+            known = _load(connection, {order.order_id for order in orders})
+            new = {order.order_id for order in orders} - known.keys()
+            _save(connection, [Order(order_id, OrderState.PLACED) for order_id in sorted(new)])
+            enqueue(connection, [outgoing(order, SOURCE, now) for order in orders])
+            waited = take_early(connection, new)
+            if waited:
+                enqueue(connection, self.handle(connection, waited, now).outgoing)
+            return len(new)
+
+        return self.database.in_transaction(work)
+
+    def handle(
+        self, connection: Connection, deliveries: Sequence[Delivery], now: datetime
+    ) -> Handled:
+        """Follow every order; an event whose order isn't known yet is kept until it is."""
+        ids = {delivery.envelope.correlation_id for delivery in deliveries}
+        known = _load(connection, ids)
+        changed: dict[str, Order] = {}
+        early: dict[str, list[Delivery]] = {}
+        out: list[Outgoing] = []
+        arrived = [*take_early(connection, ids), *deliveries]
+        for delivery in arrived:
+            order_id = delivery.envelope.correlation_id
+            before = known.get(order_id)
+            after, message = follow(before, delivery.payload)  # type: ignore[arg-type]
+            if after is None:
+                early.setdefault(order_id, []).append(delivery)
+                continue
+            if message is not None:
+                # The payload is the event as the payment service encoded it, to the byte.
+                cause, body = delivery.envelope, delivery.record.value
+                out.append(outgoing(message, SOURCE, now, cause=cause, body=body))
+            if after is not before:
+                known[order_id] = changed[order_id] = after
+                # What came too early may have its turn now: this loop takes it at its end.
+                arrived.extend(early.pop(order_id, ()))
+        _save(connection, changed.values())
+        keep_early(connection, [delivery for waits in early.values() for delivery in waits])
+        return Handled(out)
+
+    def open_orders(self) -> int:
+        """How many orders are not at an end of their way yet."""
+        ends = [state.value for state in END_STATES]
+        with self.database.reading() as connection:
+            count = select(func.count()).select_from(_orders).where(_orders.c.state.not_in(ends))
+            return int(connection.scalar(count) or 0)
+
+
+def _load(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:
+    found: dict[str, Order] = {}
+    for row in connection.execute(select(_orders).where(among(_orders.c.order_id, order_ids))):
+        reason = Reason(row.reason) if row.reason else None
+        found[row.order_id] = Order(row.order_id, OrderState(row.state), reason)
+    return found
+
+
+def _save(connection: Connection, orders: Iterable[Order]) -> None:
+    rows = [
+        {"order_id": order.order_id, "state": order.state.value, "reason": order.reason}
+        for order in orders
+    ]
+    if rows:
+        connection.execute(_orders.insert().prefix_with("OR REPLACE"), rows)

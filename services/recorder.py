@@ -1,0 +1,41 @@
+"""The recorder: every event into the event log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from event_log import log
+from event_log.database import Database
+from event_log.inbox import PositionRow
+from event_log.log import EventRow, RepeatRow
+from event_log.outbox import OutboxRow
+from services.batch import Handled
+from transport.records import Delivery
+from transport.topics import AUTHORIZATIONS, ORDERS
+
+
+def open_log(path: Path) -> Database:
+    """Open the event log's database."""
+    return Database(path, [EventRow, RepeatRow, OutboxRow, PositionRow])
+
+
+class RecorderService:
+    """Consumes all events; its outbox holds dead letters only."""
+
+    name = "recorder"
+    # The log itself knows which events it has.
+    inbox = False
+    subscriptions = {ORDERS: None, AUTHORIZATIONS: None}  # noqa: RUF012 a constant
+
+    def __init__(self, path: Path) -> None:
+        """Keep the log in the database at `path`."""
+        self.database = open_log(path)
+
+    def handle(
+        self, connection: Connection, deliveries: Sequence[Delivery], now: datetime
+    ) -> Handled:
+        """Append the events that the log doesn't have."""
+        log.append(connection, deliveries, now)
+        return Handled()

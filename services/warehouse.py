@@ -1,0 +1,69 @@
+"""The warehouse: packs and ships what it is told to, once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlmodel import Field, SQLModel
+
+from domain.contracts import ShipOrder
+from domain.warehouse import pack, ship
+from event_log.database import Database, table_of
+from event_log.inbox import InboxRow, PositionRow
+from event_log.outbox import OutboxRow
+from services.batch import Handled
+from transport.records import Delivery, outgoing
+from transport.topics import WAREHOUSE_REQUESTS
+
+SOURCE = "/shop/warehouse"
+
+
+class ParcelRow(SQLModel, table=True):
+    """A parcel that was packed and has left."""
+
+    __tablename__ = "parcels"
+    order_id: str = Field(primary_key=True)
+    customer_id: str
+    items: int
+
+
+_parcels = table_of(ParcelRow)
+
+
+class WarehouseService:
+    """Consumes ShipOrder, publishes OrderShipped."""
+
+    name = "warehouse"
+    inbox = True
+    # A message is addressed to the warehouse alone, so one that it can't read is a dead letter.
+    subscriptions = {WAREHOUSE_REQUESTS: None}  # noqa: RUF012 a constant
+
+    def __init__(self, path: Path) -> None:
+        """Keep parcels in the database at `path`."""
+        self.database = Database(path, [ParcelRow, InboxRow, OutboxRow, PositionRow])
+
+    def handle(
+        self, connection: Connection, deliveries: Sequence[Delivery], now: datetime
+    ) -> Handled:
+        """Pack and ship every order, and publish that they left."""
+        handled = Handled()
+        rows = []
+        for delivery in deliveries:
+            message = delivery.payload
+            if not isinstance(message, ShipOrder):
+                continue
+            parcel = pack(message)
+            rows.append(
+                {
+                    "order_id": parcel.order_id,
+                    "customer_id": parcel.customer_id,
+                    "items": parcel.items,
+                }
+            )
+            handled.outgoing.append(
+                outgoing(ship(parcel, message), SOURCE, now, cause=delivery.envelope)
+            )
+        if rows:
+            connection.execute(_parcels.insert().prefix_with("OR IGNORE"), rows)
+        return handled

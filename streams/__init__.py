@@ -1,0 +1,1 @@
+"""Event-driven: one Faust app a service."""

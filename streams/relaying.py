@@ -1,0 +1,74 @@
+"""The relay's thread: publishes the outbox while its service works."""
+
+import logging
+import os
+import threading
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.stop import stop_when_event_set
+
+from domain.errors import BrokerError, StoreError
+from event_log.outbox import Relay
+
+_log = logging.getLogger(__name__)
+
+EXIT_FAILED = 70
+"""Exit code of a worker that gave up; its supervisor starts it again."""
+
+IDLE_SECONDS = 1.0
+"""How often the outbox is looked at when nobody says that something is in it."""
+
+
+class RelayThread:
+    """Drains an outbox whenever it is woken, and now and then; retries while the broker is away."""
+
+    def __init__(self, relay: Relay, name: str) -> None:
+        """Prepare the thread; it runs from `start` to `stop`."""
+        self._relay = relay
+        self._name = name
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{name}-relay", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what a former process left in the outbox."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that something waits in the outbox."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after the batch at hand; what is left stays in the outbox."""
+        self._stopped.set()
+        self._woken.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.clear()
+            try:
+                self._drain()
+            except (BrokerError, StoreError) as error:
+                _log.warning("%s stops with records in its outbox: %s", self._name, error)
+            except Exception:
+                # Without its relay a service would go on and nothing would leave it.
+                _log.exception("%s can't publish and ends, to be started again", self._name)
+                logging.shutdown()
+                os._exit(EXIT_FAILED)
+            self._woken.wait(IDLE_SECONDS)
+
+    def _drain(self) -> None:
+        for attempt in Retrying(
+            retry=retry_if_exception_type((BrokerError, StoreError)),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            stop=stop_when_event_set(self._stopped),
+            before_sleep=self._say_why,
+            reraise=True,
+        ):
+            with attempt:
+                self._relay.drain()
+
+    def _say_why(self, state: RetryCallState) -> None:
+        why = state.outcome.exception() if state.outcome else None
+        _log.warning("%s can't publish, attempt %d: %s", self._name, state.attempt_number, why)

@@ -1,0 +1,156 @@
+"""A worker: one service, one Faust app, one process.
+
+How Faust 0.15 is kept from losing or repeating anything is written in
+docs/decisions/0003-faust.md.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import faust
+import msgspec
+import uvloop
+from yarl import URL
+
+from event_log.inbox import next_offsets
+from services.batch import Service, Spent, handle_batch
+from streams.eager import EagerTransport
+from streams.missing import missing_records
+from streams.relaying import EXIT_FAILED, RelayThread
+from transport.records import Record, TopicPartition
+
+_log = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker needs to know.
+
+    `batch` is the most records in a transaction, `within` the seconds that a record waits for
+    others; `data` is a folder for Faust's own files.
+    """
+
+    bootstrap_servers: str
+    data: Path
+    batch: int = 2000
+    within: float = 0.03
+
+
+class Worker:
+    """Drives a service by Faust: takes batches, commits them, then acknowledges."""
+
+    def __init__(self, service: Service, settings: WorkerSettings, relay: RelayThread) -> None:
+        """Build the Faust app; nothing connects before `run`."""
+        self.spent = Spent()
+        self._service = service
+        self._settings = settings
+        self._relay = relay
+        self._expected: dict[TopicPartition, int] = {}
+        # One thread: batches of a service follow one another; the event loop stays free meanwhile.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name}-batches")
+        self.app = _app(service, settings)
+        channel = self.app.topic(
+            *service.subscriptions, key_serializer="raw", value_serializer="raw"
+        )
+        self.app.agent(channel, name=f"{service.name}.agent", concurrency=1)(self._consume)
+
+    def run(self, on_stop: Callable[[Spent], None] = lambda spent: None) -> None:
+        """Work until SIGTERM or SIGINT; ends the process."""
+        uvloop.install()
+        # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 50)
+        with self._service.database.reading() as connection:
+            self._expected = next_offsets(connection)
+        self._relay.start()
+        worker = faust.Worker(self.app, loglevel="WARN", redirect_stdouts=False)
+        try:
+            worker.execute_from_commandline()
+        finally:
+            self._relay.stop()
+            self._thread.shutdown()
+            on_stop(self.spent)
+
+    async def _consume(self, stream: Any) -> None:
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        async for events in stream.noack_take(settings.batch, within=settings.within):
+            records = [_record(event.message) for event in events]
+            try:
+                await loop.run_in_executor(self._thread, self._handle, records)
+            except Exception:
+                # An exception that leaves an agent acknowledges what it was given: never let it.
+                _log.exception("%s could not handle %s and what follows: it ends without "
+                               "acknowledging and is to be started again",
+                               self._service.name, records[0].place)
+                logging.shutdown()
+                os._exit(EXIT_FAILED)
+            for event in events:
+                await stream.ack(event)
+
+    def _handle(self, records: Sequence[Record]) -> None:
+        self._fetch_what_was_skipped(records)
+        self._commit(records)
+
+    def _commit(self, records: Sequence[Record]) -> None:
+        if handle_batch(self._service, records, datetime.now(UTC), self.spent):
+            self._relay.wake()
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            self._expected[place] = max(self._expected.get(place, 0), record.offset + 1)
+
+    def _fetch_what_was_skipped(self, records: Sequence[Record]) -> None:
+        firsts: dict[TopicPartition, int] = {}
+        for record in records:
+            firsts.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        if all(first <= self._expected.get(place, -1) for place, first in firsts.items()):
+            return
+        # Another process may have handled them since: what counts is the database.
+        with self._service.database.reading() as connection:
+            self._expected = next_offsets(connection)
+        for place, first in firsts.items():
+            start = self._expected.get(place)
+            if start is None or first > start:
+                servers, size = self._settings.bootstrap_servers, self._settings.batch
+                for skipped in missing_records(servers, place, start, first, size):
+                    _log.warning("%s was skipped, and %d more", skipped[0].place, len(skipped) - 1)
+                    self._commit(skipped)
+
+
+def _app(service: Service, settings: WorkerSettings) -> faust.App:
+    app = faust.App(
+        f"shop-{service.name}",
+        broker=f"kafka://{settings.bootstrap_servers}",
+        datadir=settings.data,
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=0.5,
+        broker_max_poll_records=4 * settings.batch,
+        stream_buffer_maxsize=16 * settings.batch,
+        stream_wait_empty=False,
+        cython_optimizations=True,
+        autodiscover=False,
+    )
+    app.transport = EagerTransport([URL(url) for url in app.conf.broker_consumer], app)
+    return app
+
+
+def _record(message: Any) -> Record:
+    headers = message.headers
+    pairs = headers.items() if hasattr(headers, "items") else headers or ()
+    return Record(
+        message.topic, message.partition, message.offset, message.key, message.value, tuple(pairs)
+    )

@@ -1,0 +1,210 @@
+"""compose.yaml, the Dockerfile and .dockerignore: valid, consistent, and nothing let slip."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = Counter(
+    {
+        "topics create": 1,
+        "run order": 1,
+        "run payment": 1,
+        "run warehouse": 1,
+        "run recorder": 1,
+        "dashboard": 1,
+        "place": 1,
+    }
+)
+SECRET_NAME = re.compile(r"passw|secret|token|api_?key|access_?key|private|credential", re.I)
+# A URL with a password, a key file's header, or a long word of mixed letters and digits.
+SECRET_VALUE = re.compile(
+    r"://[^/\s]*:[^/\s]*@|-----BEGIN|(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+=_-]{20,}"
+)
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def services(compose) -> dict[str, dict[str, Any]]:
+    return compose["services"]
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> list[str]:
+    """The Dockerfile's instructions, a line each."""
+    text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
+    return [" ".join(line.split()) for line in text.splitlines() if line[:1] not in ("", "#")]
+
+
+def quiet_environment() -> dict[str, str]:
+    """The environment, without what would point compose at other files."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("COMPOSE_")}
+
+
+def find_compose() -> list[str] | None:
+    """The command of a Docker Compose that is v2 or later."""
+    candidates = [
+        [str(ROOT / ".tools" / "docker-compose")],
+        ["docker", "compose"],
+        ["docker-compose"],
+    ]
+    for command in candidates:
+        if shutil.which(command[0]) is None:
+            continue
+        version = subprocess.run(
+            [*command, "version", "--short"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=quiet_environment(),
+        )
+        major = re.match(r"v?(\d+)\.", version.stdout)
+        if version.returncode == 0 and major and int(major[1]) >= 2:
+            return command
+    return None
+
+
+def words(service: dict[str, Any]) -> list[str]:
+    command = service["command"]
+    return shlex.split(command) if isinstance(command, str) else command
+
+
+def test_docker_compose_accepts_the_file():
+    command = find_compose()
+    if command is None:
+        reason = "no Docker Compose v2 here; .ci/install-compose brings it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    result = subprocess.run(
+        [*command, "-f", "compose.yaml", "--profile", "place", "config", "-q"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=quiet_environment(),
+    )
+    # A warning is on stderr too, an unset variable for one.
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_each_command_is_there_once(services):
+    ours = {name: words(s) for name, s in services.items() if "build" in s}
+    assert set(services) - set(ours) == {"kafka"}
+    assert {command[0] for command in ours.values()} == {"shop"}
+
+    def sub_command(command: list[str]) -> str:
+        return " ".join(command[1:3] if command[1] in ("run", "topics") else command[1:2])
+
+    assert Counter(sub_command(command) for command in ours.values()) == COMMANDS
+
+
+def test_orders_are_placed_only_when_asked_for_and_from_a_file_in_the_image(services, dockerfile):
+    assert [name for name, s in services.items() if s.get("profiles")] == ["place"]
+    assert (ROOT / words(services["place"])[2]).is_file()
+    assert {"WORKDIR /app", "COPY data data"} <= set(dockerfile)
+
+
+def test_only_the_dashboard_is_published_and_only_on_this_machine(services):
+    published = {name: s["ports"] for name, s in services.items() if "ports" in s}
+    assert published == {"dashboard": ["127.0.0.1:8501:8501"]}
+    assert not [name for name, s in services.items() if "network_mode" in s]
+
+
+def test_all_services_meet_at_one_broker_and_one_home(services):
+    for name, service in services.items():
+        if name == "kafka":
+            continue
+        environment = service["environment"]
+        assert environment["KAFKA_BOOTSTRAP_SERVERS"] == "kafka:9092", name
+        assert f"state:{environment['SHOP_HOME']}" in service["volumes"], name
+
+
+def test_topics_are_there_before_any_service(services):
+    for name, service in services.items():
+        if name not in ("kafka", "topics"):
+            assert service["depends_on"]["topics"] == {
+                "condition": "service_completed_successfully"
+            }, name
+    assert services["topics"]["depends_on"]["kafka"] == {"condition": "service_healthy"}
+    assert "healthcheck" in services["kafka"]
+
+
+def test_services_come_back_and_one_shots_do_not(services):
+    once = {name for name, s in services.items() if s["restart"] == "no"}
+    assert once == {"topics", "place"}
+    assert {s["restart"] for n, s in services.items() if n not in once} == {"unless-stopped"}
+
+
+def test_no_environment_value_looks_like_a_secret(services):
+    for name, service in services.items():
+        assert isinstance(service["environment"], dict), name
+        for key, value in service["environment"].items():
+            assert not SECRET_NAME.search(key), (name, key)
+            assert not SECRET_VALUE.search(str(value)), (name, key)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["postgresql://shop:hunter2@db/shop", "-----BEGIN PRIVATE KEY-----", "AKIA4XQJ7Z2M5T8W9K3P1"],
+)
+def test_what_looks_like_a_secret(value):
+    assert SECRET_VALUE.search(value)
+
+
+def test_volumes_are_declared_and_used(compose, services):
+    used = {v.split(":")[0] for s in services.values() for v in s.get("volumes", [])}
+    assert used == set(compose["volumes"]) == {"kafka", "state"}
+
+
+def test_images_have_a_tag_that_stays(services, dockerfile):
+    bases = [line.split()[1] for line in dockerfile if line.startswith("FROM ")]
+    for image in [*(s["image"] for s in services.values()), *bases]:
+        tag = image.rpartition("/")[2].partition(":")[2]
+        assert tag, image
+        assert tag != "latest", image
+    assert bases == ["python:3.11-slim"]
+
+
+def test_the_image_installs_only_what_is_pinned_and_hashed(dockerfile):
+    installs = [line for line in dockerfile if "pip install" in line]
+    required, project = installs
+    assert re.search(r"--require-hashes -r \S*run\.txt$", required)
+    # The project itself has no hash: nothing may be fetched for it.
+    assert project.endswith("--no-deps --no-build-isolation .")
+
+
+def test_the_image_does_not_run_as_root(dockerfile):
+    users = [line.split()[1] for line in dockerfile if line.startswith("USER ")]
+    assert users
+    assert users[-1].partition(":")[0] not in ("root", "0")
+    last = max(i for i, line in enumerate(dockerfile) if line.startswith("USER "))
+    assert not [line for line in dockerfile[last:] if line.startswith(("RUN ", "COPY "))]
+
+
+def test_the_build_is_sent_the_packages_and_little_else():
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {name.partition(".")[0] for name in project["tool"]["setuptools"]["packages"]}
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == packages | {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "requirements",
+        "data",
+    }

@@ -1,0 +1,1 @@
+"""How services talk: topics, CloudEvents envelopes, strict bodies, Kafka clients, a local broker."""

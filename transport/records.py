@@ -1,0 +1,125 @@
+"""Records as they come from Kafka, as they are understood, and as they go out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from domain.contracts import Contract, ShipOrder
+from domain.errors import ContractError, MalformedRecord
+from domain.identity import message_id_of
+from transport.codec import decode, encode, type_name
+from transport.envelope import Envelope, Headers, format_time, from_headers, to_headers
+from transport.topics import dead_letter_topic, topic_of
+
+
+class TopicPartition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it came from Kafka, not decoded."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+    @property
+    def place(self) -> str:
+        """Where it is, as people write it: ``orders[2]@17``."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A record that was understood: envelope, contract, and the record itself."""
+
+    record: Record
+    envelope: Envelope
+    payload: Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be published."""
+
+    topic: str
+    key: bytes | None
+    headers: Headers
+    body: bytes | None
+
+
+def understand(record: Record) -> Delivery:
+    """Decode a record's envelope and body, and check that they agree.
+
+    Raises:
+        UnknownType: there is no contract of the record's type.
+        MalformedRecord: envelope, body or key break the contract.
+    """
+    envelope = from_headers(record.headers)
+    payload = decode(envelope.type, record.value)
+    spoken = payload.authorization if isinstance(payload, ShipOrder) else payload
+    if envelope.correlation_id != spoken.order_id:
+        raise MalformedRecord(
+            f"ce_correlationid says order {envelope.correlation_id!r}, "
+            f"the body says {spoken.order_id!r}"
+        )
+    if record.key != spoken.customer_id.encode():
+        raise MalformedRecord(
+            f"the key is {record.key!r}, the body says customer {spoken.customer_id!r}"
+        )
+    return Delivery(record, envelope, payload)
+
+
+def outgoing(
+    contract: Contract,
+    source: str,
+    now: datetime,
+    cause: Envelope | None = None,
+    body: bytes | None = None,
+) -> Outgoing:
+    """Wrap a contract for its topic.
+
+    Args:
+        contract: what to say.
+        source: the service that says it.
+        now: when it is published (UTC, aware).
+        cause: the envelope of what led to it.
+        body: the encoded contract, where it is there already and must stay as it is.
+    """
+    spoken = contract.authorization if isinstance(contract, ShipOrder) else contract
+    envelope = Envelope(
+        id=message_id_of(contract),
+        type=type_name(contract),
+        source=source,
+        time=now,
+        subject=spoken.order_id,
+        correlation_id=spoken.order_id,
+        causation_id=cause.id if cause else None,
+    )
+    return Outgoing(
+        topic=topic_of(type(contract)),
+        key=spoken.customer_id.encode(),
+        headers=to_headers(envelope),
+        body=encode(contract) if body is None else body,
+    )
+
+
+def dead_letter(record: Record, service: str, why: ContractError, now: datetime) -> Outgoing:
+    """What could not be handled: bytes, key and headers as they came, and why."""
+    headers: Headers = [(name, value or b"") for name, value in record.headers]
+    headers += [
+        ("dead_letter_reason", f"{type(why).__name__}: {why}".encode()[:2000]),
+        ("dead_letter_service", service.encode()),
+        ("dead_letter_topic", record.topic.encode()),
+        ("dead_letter_partition", str(record.partition).encode()),
+        ("dead_letter_offset", str(record.offset).encode()),
+        ("dead_letter_time", format_time(now).encode()),
+    ]
+    return Outgoing(dead_letter_topic(record.topic), record.key, headers, record.value)
