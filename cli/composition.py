@@ -8,16 +8,19 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from cli.settings import Settings
 from domain.errors import BrokerError
+from event_log.database import Database
 from event_log.outbox import Relay
+from reporting.projector import open_projections
 from services.batch import Service
 from services.order import OrderService
 from services.payment import PaymentService
-from services.recorder import RecorderService
+from services.recorder import RecorderService, open_log
 from services.warehouse import WarehouseService
 from streams.relaying import RelayThread
 from streams.worker import Worker, WorkerSettings
 from transport.clients import Publisher, cluster_id
 from transport.local_broker.broker import LocalBroker
+from transport.topics import require_topics
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +72,8 @@ def bootstrap_servers(settings: Settings) -> str:
     return status.bootstrap_servers
 
 
-def wait_for_broker(settings: Settings, seconds: float = 60.0) -> tuple[str, str]:
-    """Where the broker is and its cluster's id, as soon as it answers.
+def wait_for_topics(settings: Settings, seconds: float = 60.0) -> tuple[str, str]:
+    """Where the broker is and its cluster's id, as soon as it answers and has the topics.
 
     Raises:
         BrokerError: it did not within `seconds`.
@@ -86,7 +89,9 @@ def wait_for_broker(settings: Settings, seconds: float = 60.0) -> tuple[str, str
     ):
         with attempt:
             servers = bootstrap_servers(settings)
-            return servers, cluster_id(servers, timeout=10)
+            cluster = cluster_id(servers, timeout=10)
+            require_topics(servers)
+            return servers, cluster
     raise AssertionError("unreachable: the loop returns or raises")
 
 
@@ -103,7 +108,7 @@ def worker(settings: Settings, name: str) -> Worker:
         StoreError: the database can't be used.
     """
     service = SERVICES[name](settings)
-    servers, cluster = wait_for_broker(settings)
+    servers, cluster = wait_for_topics(settings)
     service.database.bind_to_cluster(cluster)
     relay = RelayThread(Relay(service.database, publisher(servers)), name)
     data = settings.home / "faust" / name
@@ -111,3 +116,9 @@ def worker(settings: Settings, name: str) -> Worker:
     return Worker(
         service, WorkerSettings(servers, data, settings.batch, settings.batch_within), relay
     )
+
+
+def open_report(settings: Settings) -> tuple[Database, Database]:
+    """The event log and the projections over it."""
+    log = open_log(database_path(settings, "event_log"))
+    return log, open_projections(database_path(settings, "report"))

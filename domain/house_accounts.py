@@ -23,7 +23,9 @@ class HouseAccounts:
         number = int(customer_id)
         closed = number % self.closed_divisor == 0
         moved = not closed and number % self.wrong_address_divisor == 0
-        address = f"moved from {house_address(customer_id)}" if moved else house_address(customer_id)
+        address = (
+            f"moved from {house_address(customer_id)}" if moved else house_address(customer_id)
+        )
         return AccountTerms(closed, address, self.monthly_limit)
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from domain.errors import ForeignCluster, StoreError
 
@@ -74,7 +74,8 @@ class Database:
         except OSError as error:
             raise StoreError(f"the folder {path.parent} can't be made: {error.strerror}") from error
         self.engine = _engine(f"sqlite:///{path}")
-        create: list[Table] = [table_of(model) for model in (ClusterRow, *tables)]
+        models: list[type[SQLModel]] = [ClusterRow, *tables]
+        create = [table_of(model) for model in models]
         try:
             SQLModel.metadata.create_all(self.engine, tables=create)
         except (OperationalError, sqlite3.DatabaseError) as error:
@@ -102,23 +103,24 @@ class Database:
         Raises:
             StoreError: still impossible after a minute.
         """
+        attempts = Retrying(
+            retry=retry_if_exception_type(OperationalError),
+            stop=stop_after_delay(RETRY_FOR_SECONDS),
+            wait=wait_random_exponential(multiplier=0.05, max=2),
+            reraise=True,
+        )
+
+        def attempt() -> Result:
+            with self.transaction() as connection:
+                return work(connection)
+
         try:
-            return self._attempt(work)
+            return attempts(attempt)
         except OperationalError as error:
             raise StoreError(
                 f"database {self.path} could not be written for {RETRY_FOR_SECONDS} s: "
                 f"{_reason(error)}"
             ) from error
-
-    @retry(
-        retry=retry_if_exception(lambda error: isinstance(error, OperationalError)),
-        stop=stop_after_delay(RETRY_FOR_SECONDS),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        reraise=True,
-    )
-    def _attempt(self, work: Callable[[Connection], Result]) -> Result:
-        with self.transaction() as connection:
-            return work(connection)
 
     def bind_to_cluster(self, cluster_id: str) -> None:
         """Remember which Kafka cluster feeds this database.

@@ -7,7 +7,8 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, SQLModel
 
 from event_log.database import among, table_of
-from transport.records import Delivery, TopicPartition
+from transport.records import Delivery
+from transport.topics import TopicPartition
 
 
 class InboxRow(SQLModel, table=True):
@@ -36,9 +37,7 @@ _positions = table_of(PositionRow)
 def not_yet_handled(connection: Connection, deliveries: Sequence[Delivery]) -> list[Delivery]:
     """The deliveries whose event was never handled, each event once, in order."""
     ids = [delivery.envelope.id for delivery in deliveries]
-    seen = set(
-        connection.scalars(select(_inbox.c.event_id).where(among(_inbox.c.event_id, ids)))
-    )
+    seen = set(connection.scalars(select(_inbox.c.event_id).where(among(_inbox.c.event_id, ids))))
     fresh = []
     for delivery in deliveries:
         if delivery.envelope.id not in seen:

@@ -83,7 +83,7 @@ for _verb in ("UPDATE", "DELETE"):
     event.listen(
         _events,
         "after_create",
-        DDL(
+        DDL(  # type: ignore[no-untyped-call]
             f"CREATE TRIGGER event_log_no_{_verb.lower()} BEFORE {_verb} ON event_log "
             "BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
         ),

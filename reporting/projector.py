@@ -1,6 +1,6 @@
 """The projector: takes the log into the projections, from their own position on."""
 
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -51,13 +51,13 @@ def catch_up(log: Database, projections: Database) -> int:
     while True:
         with projections.reading() as connection:
             reached = position(connection)
-        events = list(islice(read(log, after=reached, limit=BATCH), BATCH))
+        events = list(read(log, after=reached, limit=BATCH))
         if not events:
             return reached
-        projections.in_transaction(lambda connection, events=events: _take(connection, events))
+        projections.in_transaction(partial(_take, events))
 
 
-def _take(connection: Connection, events: list[RecordedEvent]) -> None:
+def _take(events: list[RecordedEvent], connection: Connection) -> None:
     reached = position(connection)
     ahead = [event for event in events if event.position > reached]
     if not ahead or ahead[0].position != reached + 1:

@@ -26,9 +26,14 @@ class Period:
     declined: dict[str, Sum]
 
     @property
+    def all_declined(self) -> Sum:
+        """Everything that was declined in the period, for whatever reason."""
+        return _total(list(self.declined.values()))
+
+    @property
     def all(self) -> Sum:
         """Everything that was ordered in the period, accepted or declined."""
-        return _total([self.accepted, *self.declined.values()])
+        return _total([self.accepted, self.all_declined])
 
 
 @dataclass(frozen=True)

@@ -82,4 +82,6 @@ def add(connection: Connection, sums: dict[Cell, Sum]) -> None:
             "cents": _table.c.cents + statement.excluded.cents,
         },
     )
-    connection.execute(statement, [cell._asdict() | total._asdict() for cell, total in sums.items()])
+    connection.execute(
+        statement, [cell._asdict() | total._asdict() for cell, total in sums.items()]
+    )

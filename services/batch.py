@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from sqlalchemy import Connection
 
@@ -16,10 +16,13 @@ from transport.records import (
     Delivery,
     Outgoing,
     Record,
-    TopicPartition,
     dead_letter,
     understand,
 )
+from transport.topics import TopicPartition
+
+Subscriptions = Mapping[str, frozenset[str] | None]
+"""By topic, the CloudEvents types a service handles; `None` is all, and none may be unknown."""
 
 
 @dataclass
@@ -33,11 +36,10 @@ class Handled:
 class Service(Protocol):
     """A service: its name, its database, what it subscribes to, and what it does with it."""
 
-    name: str
+    name: ClassVar[str]
     database: Database
-    subscriptions: Mapping[str, frozenset[str] | None]
-    """By topic, the CloudEvents types it handles; `None` is all, and none may be unknown."""
-    inbox: bool
+    subscriptions: ClassVar[Subscriptions]
+    inbox: ClassVar[bool]
     """Whether handled events are noted in an inbox; a service may have a better place."""
 
     def handle(

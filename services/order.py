@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from sqlalchemy import Connection, func, select
 from sqlmodel import Field, SQLModel
@@ -18,7 +19,7 @@ from domain.order import END_STATES, Order, OrderState, follow
 from event_log.database import Database, among, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow, enqueue
-from services.batch import Handled
+from services.batch import Handled, Subscriptions
 from services.early import EarlyRow, keep_early, take_early
 from transport.codec import type_name
 from transport.records import Delivery, Outgoing, outgoing
@@ -42,9 +43,9 @@ _orders = table_of(OrderRow)
 class OrderService:
     """Consumes what becomes of its orders; sends ShipOrder for an accepted one, and only then."""
 
-    name = "order"
-    inbox = True
-    subscriptions = {  # noqa: RUF012 a constant
+    name: ClassVar[str] = "order"
+    inbox: ClassVar[bool] = True
+    subscriptions: ClassVar[Subscriptions] = {
         ORDERS: frozenset({type_name(NewOrder), type_name(OrderShipped)}),
         AUTHORIZATIONS: frozenset(
             {type_name(AuthorizationAccepted), type_name(AuthorizationDeclined)}
@@ -105,6 +106,11 @@ class OrderService:
         _save(connection, changed.values())
         keep_early(connection, [delivery for waits in early.values() for delivery in waits])
         return Handled(out)
+
+    def known_orders(self) -> int:
+        """How many orders were placed, wherever they are now."""
+        with self.database.reading() as connection:
+            return int(connection.scalar(select(func.count()).select_from(_orders)) or 0)
 
     def open_orders(self) -> int:
         """How many orders are not at an end of their way yet."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from sqlalchemy import Connection, select
 from sqlmodel import Field, SQLModel
@@ -14,7 +15,7 @@ from domain.house_accounts import HouseAccounts
 from event_log.database import Database, among, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
-from services.batch import Handled
+from services.batch import Handled, Subscriptions
 from transport.codec import decode, encode, type_name
 from transport.records import Delivery, outgoing
 from transport.topics import ORDERS
@@ -39,9 +40,9 @@ _account_events = table_of(AccountEventRow)
 class PaymentService:
     """Consumes NewOrder, publishes AuthorizationAccepted or AuthorizationDeclined."""
 
-    name = "payment"
-    inbox = True
-    subscriptions = {ORDERS: frozenset({type_name(NewOrder)})}  # noqa: RUF012 a constant
+    name: ClassVar[str] = "payment"
+    inbox: ClassVar[bool] = True
+    subscriptions: ClassVar[Subscriptions] = {ORDERS: frozenset({type_name(NewOrder)})}
 
     def __init__(self, path: Path, accounts: HouseAccounts) -> None:
         """Keep accounts in the database at `path`, with terms from `accounts`."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,7 @@ from event_log.database import Database
 from event_log.inbox import PositionRow
 from event_log.log import EventRow, RepeatRow
 from event_log.outbox import OutboxRow
-from services.batch import Handled
+from services.batch import Handled, Subscriptions
 from transport.records import Delivery
 from transport.topics import AUTHORIZATIONS, ORDERS
 
@@ -24,10 +25,10 @@ def open_log(path: Path) -> Database:
 class RecorderService:
     """Consumes all events; its outbox holds dead letters only."""
 
-    name = "recorder"
+    name: ClassVar[str] = "recorder"
     # The log itself knows which events it has.
-    inbox = False
-    subscriptions = {ORDERS: None, AUTHORIZATIONS: None}  # noqa: RUF012 a constant
+    inbox: ClassVar[bool] = False
+    subscriptions: ClassVar[Subscriptions] = {ORDERS: None, AUTHORIZATIONS: None}
 
     def __init__(self, path: Path) -> None:
         """Keep the log in the database at `path`."""

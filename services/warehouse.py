@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from sqlalchemy import Connection
 from sqlmodel import Field, SQLModel
@@ -12,7 +13,7 @@ from domain.warehouse import pack, ship
 from event_log.database import Database, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
-from services.batch import Handled
+from services.batch import Handled, Subscriptions
 from transport.records import Delivery, outgoing
 from transport.topics import WAREHOUSE_REQUESTS
 
@@ -34,10 +35,10 @@ _parcels = table_of(ParcelRow)
 class WarehouseService:
     """Consumes ShipOrder, publishes OrderShipped."""
 
-    name = "warehouse"
-    inbox = True
+    name: ClassVar[str] = "warehouse"
+    inbox: ClassVar[bool] = True
     # A message is addressed to the warehouse alone, so one that it can't read is a dead letter.
-    subscriptions = {WAREHOUSE_REQUESTS: None}  # noqa: RUF012 a constant
+    subscriptions: ClassVar[Subscriptions] = {WAREHOUSE_REQUESTS: None}
 
     def __init__(self, path: Path) -> None:
         """Keep parcels in the database at `path`."""

@@ -16,14 +16,14 @@ from faust.transport.drivers.aiokafka import Consumer, Transport
 def _resumed(coro: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
     """Go on with a coroutine that was stepped once and now waits for `waiting_for`."""
     while True:
+        thrown: BaseException | None = None
+        answer: Any = None
         try:
             answer = yield waiting_for
         except BaseException as error:  # noqa: BLE001 thrown on into the coroutine
-            step, argument = coro.throw, error
-        else:
-            step, argument = coro.send, answer
+            thrown = error
         try:
-            waiting_for = step(argument)
+            waiting_for = coro.send(answer) if thrown is None else coro.throw(thrown)
         except StopIteration as stop:
             return stop.value
 
@@ -32,7 +32,7 @@ async def _awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
-class EagerConsumer(Consumer):  # type: ignore[misc]
+class EagerConsumer(Consumer):
     """Faust's consumer, whose `wait_first` takes the first step of what it waits for at once."""
 
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:
@@ -51,7 +51,7 @@ class EagerConsumer(Consumer):  # type: ignore[misc]
         return await super().wait_first(rest, *others, timeout=timeout)
 
 
-class EagerTransport(Transport):  # type: ignore[misc]
+class EagerTransport(Transport):
     """Faust's aiokafka transport with the eager consumer."""
 
     Consumer = EagerConsumer

@@ -12,7 +12,8 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from domain.errors import BrokerError, OffsetGap
 from transport.clients import consumer_client
-from transport.records import Record, TopicPartition
+from transport.records import Record
+from transport.topics import TopicPartition
 
 TIMEOUT_SECONDS = 30.0
 
@@ -53,9 +54,7 @@ def missing_records(
         consumer.close()
 
 
-def _next_records(
-    consumer: Consumer, place: TopicPartition, end: int, batch: int
-) -> list[Record]:
+def _next_records(consumer: Consumer, place: TopicPartition, end: int, batch: int) -> list[Record]:
     messages = consumer.consume(batch, timeout=TIMEOUT_SECONDS)
     records = []
     for message in messages:

@@ -51,7 +51,7 @@ class RelayThread:
                 self._drain()
             except (BrokerError, StoreError) as error:
                 _log.warning("%s stops with records in its outbox: %s", self._name, error)
-            except Exception:
+            except Exception:  # noqa: BLE001 whatever it was
                 # Without its relay a service would go on and nothing would leave it.
                 _log.exception("%s can't publish and ends, to be started again", self._name)
                 logging.shutdown()

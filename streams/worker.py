@@ -8,16 +8,15 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import faust
-import msgspec
 import uvloop
 from yarl import URL
 
@@ -26,9 +25,11 @@ from services.batch import Service, Spent, handle_batch
 from streams.eager import EagerTransport
 from streams.missing import missing_records
 from streams.relaying import EXIT_FAILED, RelayThread
-from transport.records import Record, TopicPartition
+from transport.records import Record
+from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -62,8 +63,8 @@ class Worker:
         )
         self.app.agent(channel, name=f"{service.name}.agent", concurrency=1)(self._consume)
 
-    def run(self, on_stop: Callable[[Spent], None] = lambda spent: None) -> None:
-        """Work until SIGTERM or SIGINT; ends the process."""
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT, then say where the time went."""
         uvloop.install()
         # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
         gc.freeze()
@@ -71,13 +72,27 @@ class Worker:
         with self._service.database.reading() as connection:
             self._expected = next_offsets(connection)
         self._relay.start()
-        worker = faust.Worker(self.app, loglevel="WARN", redirect_stdouts=False)
+        worker = faust.Worker(
+            self.app, loglevel="WARN", redirect_stdouts=False, override_logging=False, quiet=True
+        )
+        _log.info("%s: works on %s", self._service.name, ", ".join(self._service.subscriptions))
         try:
             worker.execute_from_commandline()
         finally:
             self._relay.stop()
             self._thread.shutdown()
-            on_stop(self.spent)
+            spent = self.spent
+            _log.info(
+                "%s: stopped after %d records in %d batches; seconds: decode %.2f, decide %.2f, "
+                "commit %.2f; processor %.2f",
+                self._service.name,
+                spent.records,
+                spent.batches,
+                spent.decode,
+                spent.decide,
+                spent.commit,
+                process_time(),
+            )
 
     async def _consume(self, stream: Any) -> None:
         settings = self._settings
@@ -86,11 +101,14 @@ class Worker:
             records = [_record(event.message) for event in events]
             try:
                 await loop.run_in_executor(self._thread, self._handle, records)
-            except Exception:
+            except Exception:  # noqa: BLE001 whatever it was
                 # An exception that leaves an agent acknowledges what it was given: never let it.
-                _log.exception("%s could not handle %s and what follows: it ends without "
-                               "acknowledging and is to be started again",
-                               self._service.name, records[0].place)
+                _log.exception(
+                    "%s could not handle %s and what follows: it ends without "
+                    "acknowledging and is to be started again",
+                    self._service.name,
+                    records[0].place,
+                )
                 logging.shutdown()
                 os._exit(EXIT_FAILED)
             for event in events:

@@ -1,1 +1,1 @@
-"""How services talk: topics, CloudEvents envelopes, strict bodies, Kafka clients, a local broker."""
+"""How services talk: topics, envelopes, strict bodies, Kafka clients, a local broker."""

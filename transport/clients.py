@@ -22,7 +22,8 @@ PUBLISH_TIMEOUT_SECONDS = 120.0
 
 def admin_client(bootstrap_servers: str) -> AdminClient:
     """A client that asks about and creates topics."""
-    return AdminClient({"bootstrap.servers": bootstrap_servers, "logger": _client_log})
+    settings: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, "logger": _client_log}
+    return AdminClient(settings)
 
 
 def consumer_client(bootstrap_servers: str, group: str, **overrides: Any) -> Consumer:

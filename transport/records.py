@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from domain.contracts import Contract, ShipOrder
 from domain.errors import ContractError, MalformedRecord
@@ -10,13 +9,6 @@ from domain.identity import message_id_of
 from transport.codec import decode, encode, type_name
 from transport.envelope import Envelope, Headers, format_time, from_headers, to_headers
 from transport.topics import dead_letter_topic, topic_of
-
-
-class TopicPartition(NamedTuple):
-    """One partition of a topic."""
-
-    topic: str
-    partition: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """Topics: which there are, what they carry, and how they are created."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka import TopicPartition as KafkaTopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from domain.contracts import (
     AuthorizationAccepted,
@@ -20,6 +22,13 @@ from transport.clients import admin_client
 ORDERS = "orders"
 AUTHORIZATIONS = "authorizations"
 WAREHOUSE_REQUESTS = "warehouse.requests"
+
+
+class TopicPartition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
 
 
 @dataclass(frozen=True)
@@ -86,11 +95,46 @@ def create_topics(
     return created
 
 
-def retention_of(bootstrap_servers: str, topic: str) -> int:
-    """How long a topic keeps its records, in milliseconds."""
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    answer = admin_client(bootstrap_servers).describe_configs([resource])[resource].result(30)
-    return int(answer["retention.ms"].value)
+def require_topics(bootstrap_servers: str) -> None:
+    """Check that every topic is there.
+
+    Raises:
+        BrokerError: one is not.
+    """
+    known = admin_client(bootstrap_servers).list_topics(timeout=30).topics
+    missing = [topic.name for topic in TOPICS if topic.name not in known]
+    if missing:
+        raise BrokerError(
+            f"the broker at {bootstrap_servers} has no topic {', '.join(missing)}: "
+            "run `shop topics create`"
+        )
+
+
+def end_offsets(bootstrap_servers: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """The offset after the last record, for each partition that has any records.
+
+    Raises:
+        BrokerError: the broker doesn't say within 30 s.
+    """
+    admin = admin_client(bootstrap_servers)
+    try:
+        known = admin.list_topics(timeout=30).topics
+        places = [
+            KafkaTopicPartition(topic, partition)
+            for topic in topics
+            for partition in known[topic].partitions
+        ]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        answers = admin.list_offsets(dict.fromkeys(places, latest))
+        return {
+            TopicPartition(place.topic, place.partition): answer.result(30).offset
+            for place, answer in answers.items()
+        }
+    except KafkaException as error:
+        raise BrokerError(
+            f"the broker at {bootstrap_servers} does not say where its topics end: "
+            f"{error.args[0].str()}"
+        ) from error
 
 
 def _check_partitions(admin: AdminClient, wanted: dict[str, int]) -> None:

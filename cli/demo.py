@@ -1,0 +1,95 @@
+"""`shop demo`: everything, from an empty folder to a report that is right to the cent."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.broker import ensure_broker
+from cli.composition import open_report
+from cli.console import err, out
+from cli.place import Placed, place
+from cli.report import By, table
+from cli.settings import Settings
+from cli.settled import wait_until_settled
+from cli.supervisor import Supervisor
+from reporting.report import report
+from transport.local_broker.interrupts import Interrupts
+from transport.topics import create_topics
+
+PURCHASES = Path(__file__).parent.parent / "data" / "CDNOW_master.txt"
+"""The real purchases that the demo places."""
+
+
+def demo(settings: Settings, file: Path, limit: int | None, payments: int, *, stay: bool) -> Placed:
+    """Run the main job: broker, topics, services, dashboard, all orders, and the report.
+
+    Args:
+        settings: the settings.
+        file: the purchase file.
+        limit: only so many orders, the first in date order.
+        payments: how many payment processes to run at once.
+        stay: whether to go on until interrupted, once the report is printed.
+
+    Raises:
+        ShopError: something can't be done; all that was started is stopped.
+    """
+    with Interrupts() as interrupts:
+        broker = ensure_broker(settings, err)
+        supervisor = Supervisor(
+            settings.home / "logs",
+            {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers},
+            interrupts,
+        )
+        try:
+            settings = settings.model_copy(update={"bootstrap_servers": broker.bootstrap_servers})
+            create_topics(
+                broker.bootstrap_servers,
+                settings.partitions,
+                settings.replication,
+                settings.retention_days,
+            )
+            _start_services(supervisor, payments)
+            began = time.monotonic()
+            placed = place(settings, file, limit, check=supervisor.check)
+            wait_until_settled(settings, broker.bootstrap_servers, check=supervisor.check)
+            seconds = time.monotonic() - began
+            _print_report(settings)
+            _say_what_came_of_it(err, placed, seconds)
+            if stay:
+                _stay(supervisor, settings)
+        finally:
+            supervisor.stop()
+            if broker.started_here:
+                broker.stop()
+    return placed
+
+
+def _start_services(supervisor: Supervisor, payments: int) -> None:
+    for name in ("order", "warehouse", "recorder"):
+        supervisor.start(name, "run", name)
+    for number in range(1, payments + 1):
+        supervisor.start("payment" if payments == 1 else f"payment-{number}", "run", "payment")
+
+
+def _print_report(settings: Settings) -> None:
+    log, projections = open_report(settings)
+    found = report(projections, settings.currency)
+    out.print(table(found, By.MONTH))
+    out.print(table(found, By.REASON))
+    log.close()
+    projections.close()
+
+
+def _say_what_came_of_it(console: Console, placed: Placed, seconds: float) -> None:
+    again = placed.orders - placed.new
+    console.print(
+        f"{placed.orders:,} orders placed and settled in {seconds:.1f} s"
+        + (f"; {again:,} of them were known already, and kept their answer" if again else "")
+    )
+
+
+def _stay(supervisor: Supervisor, settings: Settings) -> None:
+    while True:
+        supervisor.check()
+        time.sleep(0.5)

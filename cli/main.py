@@ -1,0 +1,151 @@
+"""The `shop` command.
+
+Exit codes: 0 done; 1 it could not be done, and the message says why; 2 the command line is wrong;
+3 done, but some lines of the input were refused, or (`broker status`) no broker runs; 130 and 143
+ended by Ctrl-C or SIGTERM.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from cli.broker import broker_app
+from cli.composition import SERVICES, bootstrap_servers, open_report, worker
+from cli.console import err, log_to_stderr, out, print_json
+from cli.demo import PURCHASES, demo
+from cli.place import Placed, place
+from cli.report import By, table
+from cli.settings import Settings
+from domain.errors import ShopError
+from reporting.projector import catch_up
+from reporting.report import as_json, days_as_json, report
+from transport.topics import create_topics
+
+EXIT_REFUSED = 3
+
+app = typer.Typer(
+    help="Orders to revenue on Apache Kafka.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True)
+app.add_typer(broker_app, name="broker")
+app.add_typer(topics_app, name="topics")
+
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many in date order.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object, for a script to read.")]
+
+
+@topics_app.command("create")
+def topics_create() -> None:
+    """Create the topics that aren't there yet."""
+    settings = Settings()
+    servers = bootstrap_servers(settings)
+    created = create_topics(
+        servers, settings.partitions, settings.replication, settings.retention_days
+    )
+    out.print(f"created {', '.join(created)}" if created else "all topics are there")
+
+
+@app.command("run")
+def run_service(service: Annotated[str, typer.Argument(help=" | ".join(SERVICES))]) -> None:
+    """Run a service until SIGTERM or Ctrl-C."""
+    if service not in SERVICES:
+        raise typer.BadParameter(f"{service!r} is not one of {', '.join(SERVICES)}")
+    logging.getLogger("streams.worker").setLevel(logging.INFO)
+    worker(Settings(), service).run()
+
+
+@app.command("place")
+def place_file(
+    file: Annotated[Path, typer.Argument(help="A purchase file.")],
+    limit: Limit = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Orders a second, at most.")] = None,
+) -> None:
+    """Place the purchases of a file as orders, in date order."""
+    placed = place(Settings(), file, limit, rate)
+    out.print(f"{placed.orders:,} orders placed, {placed.new:,} of them for the first time")
+    _say_refused(placed)
+
+
+@app.command("report")
+def print_report(
+    by: Annotated[By, typer.Option(help="What a line is.")] = By.MONTH, json: Json = False
+) -> None:
+    """Print the revenue report, up to the newest event of the log."""
+    settings = Settings()
+    log, projections = open_report(settings)
+    catch_up(log, projections)
+    found = report(projections, settings.currency)
+    if json:
+        print_json(days_as_json(found) if by is By.DAY else as_json(found))
+    else:
+        out.print(table(found, by))
+
+
+@app.command("settings")
+def print_settings(json: Json = False) -> None:
+    """Print the settings in force; each is set by the environment variable of its name."""
+    settings = Settings()
+    if json:
+        print_json(settings.model_dump(mode="json"))
+        return
+    for name, field in Settings.model_fields.items():
+        out.print(f"[bold]SHOP_{name.upper()}[/]={getattr(settings, name)}", highlight=False)
+        out.print(f"    {field.description}", style="dim", highlight=False)
+
+
+@app.command("demo")
+def run_demo(
+    file: Annotated[Path, typer.Argument(help="A purchase file.")] = PURCHASES,
+    orders: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="ORDERS", help="Only the first so many in date order."),
+    ] = None,
+    payments: Annotated[
+        int, typer.Option(min=1, max=16, envvar="PAYMENTS", help="Payment processes at once.")
+    ] = 1,
+    leave: Annotated[
+        bool,
+        typer.Option("--exit", envvar="DEMO_EXIT", help="Stop everything after the report."),
+    ] = False,
+) -> None:
+    """Run the main job: broker, services, dashboard, all orders, and the report."""
+    stay = sys.stdout.isatty() and not leave
+    _say_refused(demo(Settings(), file, orders, payments, stay=stay))
+
+
+def _say_refused(placed: Placed) -> None:
+    if placed.refused:
+        for line in placed.refused:
+            err.print(f"refused: {line}", style="yellow", markup=False, highlight=False)
+        err.print(f"{len(placed.refused):,} lines were refused; mend them and place the file again")
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def run() -> None:
+    """Run the command line; what the user can mend ends in a message, not in a traceback."""
+    log_to_stderr()
+    try:
+        app(standalone_mode=True)
+    except ShopError as error:
+        err.print(f"shop: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"]).upper()
+            err.print(
+                f"shop: setting {name}={problem['input']!r}: {problem['msg']}",
+                style="red",
+                markup=False,
+                highlight=False,
+            )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

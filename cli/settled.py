@@ -1,0 +1,74 @@
+"""Waiting until every order is settled and the report has it."""
+
+import time
+from collections.abc import Callable
+
+from cli.composition import SERVICES, open_report, order_service
+from cli.console import progress_bar
+from cli.settings import Settings
+from domain.errors import ShopError
+from event_log.database import Database
+from event_log.inbox import next_offsets
+from event_log.outbox import waiting
+from reporting.projector import catch_up
+from services.recorder import RecorderService
+from transport.topics import end_offsets
+
+POLL_SECONDS = 0.2
+
+
+def wait_until_settled(
+    settings: Settings,
+    servers: str,
+    check: Callable[[], None] = lambda: None,
+    stalled_after: float = 120.0,
+) -> int:
+    """Wait until no order is open, no outbox holds anything, and the projections have it all.
+
+    Args:
+        settings: the settings.
+        servers: where the broker is.
+        check: called again and again meanwhile; it raises to give up.
+        stalled_after: seconds without any progress after which waiting is given up.
+
+    Returns:
+        The log position that the projections have reached.
+
+    Raises:
+        ShopError: nothing moved for too long; the message says what is left.
+    """
+    orders = order_service(settings)
+    services = {name: make(settings) for name, make in SERVICES.items()}
+    log, projections = open_report(settings)
+    known = orders.known_orders()
+    last: object = None
+    moved_at = time.monotonic()
+    with progress_bar("orders settled") as bar:
+        task = bar.add_task("", total=known)
+        while True:
+            check()
+            open_now = orders.open_orders()
+            outboxes = {name: waiting(service.database) for name, service in services.items()}
+            behind = _behind(services["recorder"].database, servers)
+            reached = catch_up(log, projections)
+            bar.update(task, completed=known - open_now)
+            if not open_now and not behind and not any(outboxes.values()):
+                return catch_up(log, projections)
+            now = (open_now, outboxes, behind, reached)
+            if now != last:
+                last, moved_at = now, time.monotonic()
+            elif time.monotonic() - moved_at > stalled_after:
+                raise ShopError(
+                    f"nothing moved for {stalled_after:g} s: {open_now} orders are open, the "
+                    f"recorder is {behind} records behind, outboxes hold {outboxes}. Look into "
+                    f"{settings.home / 'logs'}"
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def _behind(log: Database, servers: str) -> int:
+    """How many records of the event topics the recorder has not taken in."""
+    with log.reading() as connection:
+        handled = next_offsets(connection)
+    ends = end_offsets(servers, RecorderService.subscriptions)
+    return sum(max(0, end - handled.get(place, 0)) for place, end in ends.items())

@@ -1,0 +1,122 @@
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from domain.contracts import (
+    AuthorizationAccepted,
+    AuthorizationDeclined,
+    Contract,
+    NewOrder,
+    OrderShipped,
+    Reason,
+    ShipOrder,
+)
+from domain.errors import MalformedRecord, UnknownType
+from domain.money import MAX_MINOR_UNITS, Money
+from transport.codec import MAX_BODY_BYTES, decode, encode, type_name
+
+PAID = AuthorizationAccepted(
+    "test/1", "00001", datetime(1997, 1, 1, tzinfo=UTC), Money(1177, "USD"), 1
+)
+NAME = type_name(PAID)
+BODY = encode(PAID)
+
+text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=50)
+money = st.builds(Money, st.integers(0, MAX_MINOR_UNITS), st.sampled_from(["USD", "EUR"]))
+when = st.datetimes(datetime(1900, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+who = st.from_regex(r"[0-9]{1,18}", fullmatch=True)
+items = st.integers(1, 1_000_000)
+accepted = st.builds(AuthorizationAccepted, text, who, when, money, items)
+contracts = st.one_of(
+    accepted,
+    st.builds(NewOrder, text, who, when, money, items, text),
+    st.builds(AuthorizationDeclined, text, who, when, money, items, st.sampled_from(Reason)),
+    st.builds(OrderShipped, text, who, when, items),
+    st.builds(ShipOrder, accepted),
+)
+
+
+@given(contracts)
+def test_what_is_encoded_is_decoded_the_same(contract: Contract) -> None:
+    assert decode(type_name(contract), encode(contract)) == contract
+
+
+def test_the_body_of_ship_order_is_the_encoded_authorization() -> None:
+    assert encode(ShipOrder(PAID)) == BODY
+
+
+def test_unknown_fields_are_allowed() -> None:
+    assert decode(NAME, BODY[:-1] + b',"later":{"a":[1]}}') == PAID
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b"1177", b"-1", "cents"),
+        (b"1177", b"11.77", "cents"),
+        (b"1177", b'"1177"', "cents"),
+        (b"1177", b"NaN", "shop.AuthorizationAccepted.v1"),
+        (b"1177", b"Infinity", "shop.AuthorizationAccepted.v1"),
+        (b"1177", b"1e400", "shop.AuthorizationAccepted.v1"),
+        (b"1177", b"9223372036854775808", "cents"),
+        (b"1177", b"true", "cents"),
+        (b"1177", b"null", "cents"),
+        (b'"USD"', b'"usd"', "currency"),
+        (b"1997-01-01T00:00:00Z", b"1997-01-01T00:00:00", "ordered_at"),
+        (b"1997-01-01T00:00:00Z", b"0000-01-01T00:00:00Z", "ordered_at"),
+        (b"1997-01-01T00:00:00Z", b"yesterday", "ordered_at"),
+        (b'"00001"', b'"one"', "customer_id"),
+        (b'"00001"', b"1", "customer_id"),
+        (b'"items":1', b'"items":0', "items"),
+        (b'"items":1', b'"item":1', "items"),
+        (b'"items":1', b'"items":1,"items":1', "'items' twice"),
+        (b'"items":1', b'"items":1,"later":1,"later":2', "'later' twice"),
+        (b'"items":1', b'"items":1,"later":{"a":1,"a":1}', "'a' twice"),
+        (b'"items":1', b'"items":1,"later":NaN', "shop.AuthorizationAccepted.v1"),
+        (b'"items":1', b'"items":1,"later":' + b"[" * 5000 + b"]" * 5000, "shop.Auth"),
+        (b"test/1", b"\xff", "shop.AuthorizationAccepted.v1"),
+    ],
+)
+def test_a_body_that_breaks_the_contract_is_refused_and_says_where(
+    old: bytes, new: bytes, why: str
+) -> None:
+    assert old in BODY
+    with pytest.raises(MalformedRecord, match=why):
+        decode(NAME, BODY.replace(old, new))
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"{}", b"\x00", None])
+def test_what_is_no_such_object_is_refused(body: bytes | None) -> None:
+    with pytest.raises(MalformedRecord):
+        decode(NAME, body)
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
+    with pytest.raises(MalformedRecord, match="at most"):
+        decode(NAME, b" " * (MAX_BODY_BYTES + 1))
+
+
+@pytest.mark.parametrize("name", ["", "shop.NewOrder.v2", "shop.newOrder.v1", "NewOrder"])
+def test_a_type_without_a_contract_is_refused(name: str) -> None:
+    with pytest.raises(UnknownType, match=r"known are shop\.NewOrder\.v1"):
+        decode(name, BODY)
+
+
+@given(st.binary(max_size=300))
+@example(b'{"a":1,"a":1}')
+def test_any_bytes_are_decoded_or_refused_by_name(body: bytes) -> None:
+    try:
+        decode(NAME, body)
+    except MalformedRecord:
+        pass
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=20))
+def test_any_json_is_decoded_or_refused_by_name(value: object) -> None:
+    try:
+        decode(NAME, msgspec.json.encode(value))
+    except MalformedRecord:
+        pass
