@@ -6,8 +6,9 @@ which are committed with its state, what comes next; what was skipped is read he
 """
 
 from collections.abc import Iterator
+from time import monotonic
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from domain.errors import BrokerError, OffsetGap
@@ -55,20 +56,26 @@ def missing_records(
 
 
 def _next_records(consumer: Consumer, place: TopicPartition, end: int, batch: int) -> list[Record]:
-    messages = consumer.consume(batch, timeout=TIMEOUT_SECONDS)
-    records = []
-    for message in messages:
-        if message.error() is not None:
-            continue
-        offset = message.offset()
-        if offset is not None and offset < end:
-            headers = tuple(message.headers() or ())
-            records.append(
-                Record(*place, offset, message.key(), message.value(), headers)  # type: ignore[arg-type]
-            )
+    records: list[Record] = []
+    deadline = monotonic() + TIMEOUT_SECONDS
+    # `consume` waits for a full batch or its whole timeout: so it is called for short ones.
+    while not records and monotonic() < deadline:
+        records = _records(consumer.consume(batch, timeout=0.2), place, end)
     if not records:
         raise BrokerError(
             f"{place.topic}[{place.partition}]: no record before offset {end} came within "
             f"{TIMEOUT_SECONDS:g} s"
         )
+    return records
+
+
+def _records(messages: list[Message], place: TopicPartition, end: int) -> list[Record]:
+    records = []
+    for message in messages:
+        offset = message.offset()
+        if message.error() is None and offset is not None and offset < end:
+            headers: list[tuple[str, bytes | None]] = list(message.headers() or ())  # type: ignore[arg-type]
+            records.append(
+                Record(*place, offset, message.key(), message.value(), tuple(headers))  # type: ignore[arg-type]
+            )
     return records

@@ -156,6 +156,9 @@ def _app(service: Service, settings: WorkerSettings) -> faust.App:
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=0.5,
+        # A worker that died holds its partitions back for so long.
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
         broker_max_poll_records=4 * settings.batch,
         stream_buffer_maxsize=16 * settings.batch,
         stream_wait_empty=False,

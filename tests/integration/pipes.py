@@ -1,4 +1,4 @@
-"""Services joined by hand, on real databases and without a broker: each delivery is in our power."""
+"""Services joined by hand, without a broker: each delivery is in the test's power."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

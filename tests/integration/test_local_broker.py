@@ -147,6 +147,8 @@ def test_status_of_a_running_broker(running):
     assert [process.pid for process in running.processes()] == [status.pid]
     assert f"cluster.id={status.cluster_id}" in (status.data / "meta.properties").read_text()
     assert status.log.stat().st_size > 0
+    # A session of its own: a Ctrl-C in the terminal that started it doesn't reach it.
+    assert os.getsid(status.pid) == status.pid
 
 
 def test_a_second_start_changes_nothing(running):
@@ -348,7 +350,9 @@ def test_data_of_another_cluster_are_refused(home):
     (home.directory / "data").mkdir()
     meta = home.directory / "data" / "meta.properties"
     meta.write_text("version=1\ncluster.id=BBBBBBBBBBBBBBBBBBBBBB\nnode.id=1\n")
-    with pytest.raises(BrokerError, match=r"BBBBBBBBBBBBBBBBBBBBBB.*AAAAAAAAAAAAAAAAAAAAAA"):
+    with pytest.raises(
+        BrokerError, match=r"The data in .*BBBBBBBBBBBBBBBBBBBBBB.*AAAAAAAAAAAAAAAAAAAAAA"
+    ):
         home.broker().start()
     home.assert_nothing_left()
     assert meta.exists()
@@ -500,7 +504,7 @@ def test_the_commands(home, monkeypatch):
     home.assert_nothing_left()
 
 
-def test_a_named_broker_that_is_not_there_is_an_error(monkeypatch):
+def test_a_named_broker_that_is_not_there_is_an_error(monkeypatch, capfd):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setattr("cli.broker.REACH_WITHIN", 1.0)
     result = CliRunner().invoke(broker_app, ["start"])
@@ -508,6 +512,8 @@ def test_a_named_broker_that_is_not_there_is_an_error(monkeypatch):
     assert "127.0.0.1:1" in str(result.exception)
     with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
         ensure_broker(Settings(), Console(stderr=True))
+    # What librdkafka itself has to say about refused connections stays off the terminal.
+    assert capfd.readouterr().err == ""
 
 
 def test_a_truncated_jar_is_downloaded_again_before_the_start(home, tmp_path, jars):

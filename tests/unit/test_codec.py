@@ -1,3 +1,4 @@
+import contextlib
 from datetime import UTC, datetime
 
 import msgspec
@@ -108,15 +109,11 @@ def test_a_type_without_a_contract_is_refused(name: str) -> None:
 @given(st.binary(max_size=300))
 @example(b'{"a":1,"a":1}')
 def test_any_bytes_are_decoded_or_refused_by_name(body: bytes) -> None:
-    try:
+    with contextlib.suppress(MalformedRecord):
         decode(NAME, body)
-    except MalformedRecord:
-        pass
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=20))
 def test_any_json_is_decoded_or_refused_by_name(value: object) -> None:
-    try:
+    with contextlib.suppress(MalformedRecord):
         decode(NAME, msgspec.json.encode(value))
-    except MalformedRecord:
-        pass

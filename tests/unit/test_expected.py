@@ -4,44 +4,26 @@ from decimal import Decimal
 
 from tests import expected
 
-MONTHLY = [
-    "1997-01",
-    "299060.17",
-    "1997-02",
-    "379590.03",
-    "1997-03",
-    "393155.27",
-    "1997-04",
-    "142824.49",
-    "1997-05",
-    "107933.30",
-    "1997-06",
-    "108395.87",
-    "1997-07",
-    "122078.88",
-    "1997-08",
-    "88367.69",
-    "1997-09",
-    "81948.80",
-    "1997-10",
-    "89780.77",
-    "1997-11",
-    "115448.64",
-    "1997-12",
-    "95577.35",
-    "1998-01",
-    "76756.78",
-    "1998-02",
-    "77096.96",
-    "1998-03",
-    "108970.15",
-    "1998-04",
-    "66231.52",
-    "1998-05",
-    "70989.66",
-    "1998-06",
-    "76109.30",
-]
+MONTHLY = """
+1997-01 299060.17
+1997-02 379590.03
+1997-03 393155.27
+1997-04 142824.49
+1997-05 107933.30
+1997-06 108395.87
+1997-07 122078.88
+1997-08 88367.69
+1997-09 81948.80
+1997-10 89780.77
+1997-11 115448.64
+1997-12 95577.35
+1998-01 76756.78
+1998-02 77096.96
+1998-03 108970.15
+1998-04 66231.52
+1998-05 70989.66
+1998-06 76109.30
+"""
 
 
 def test_the_data_set_has_the_published_sums() -> None:
@@ -51,10 +33,8 @@ def test_the_data_set_has_the_published_sums() -> None:
     by_month: dict[str, int] = {}
     for order in orders:
         by_month[order.month] = by_month.get(order.month, 0) + order.cents
-    published = {
-        month: int(Decimal(amount) * 100)
-        for month, amount in zip(MONTHLY[::2], MONTHLY[1::2], strict=True)
-    }
+    lines = [line.split() for line in MONTHLY.split("\n") if line]
+    published = {month: int(Decimal(amount) * 100) for month, amount in lines}
     assert by_month == published
 
 

@@ -1,6 +1,8 @@
 """What the Revenue page shows, from a report to text, with no page."""
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -211,6 +213,19 @@ def test_another_file_at_the_same_position_is_noticed(tmp_path):
     _project(other, 3, 200)
     other.rename(path)
     assert look(path, "USD", first).report.totals.accepted == Sum(1, 200)
+
+
+def test_while_the_file_is_locked_the_last_report_stays(tmp_path):
+    path = tmp_path / "report.sqlite"
+    _project(path, 3, 100)
+    first = look(path, "USD", Seen())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        locked = look(path, "USD", first)
+    assert locked.report is first.report
+    assert "locked" in locked.trouble
+    assert look(path, "USD", locked) == first
 
 
 def test_what_is_no_database_is_said(tmp_path):

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import ClassVar
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
@@ -17,9 +18,11 @@ class Interrupts:
     itself is left alone, and so are threads other than the main one, which can't set handlers.
     """
 
+    # Of the class: signals are the process's, and one may be entered inside another.
+    _held: ClassVar[int] = 0
+    _pending: ClassVar[int | None] = None
+
     def __init__(self) -> None:
-        self._held = 0
-        self._pending: int | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -37,18 +40,18 @@ class Interrupts:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Inside, a signal waits; it is raised at the end, unless something else is raised."""
-        self._held += 1
+        Interrupts._held += 1
         try:
             yield
         finally:
-            self._held -= 1
-        if not self._held and self._pending is not None:
-            number, self._pending = self._pending, None
+            Interrupts._held -= 1
+        if not Interrupts._held and Interrupts._pending is not None:
+            number, Interrupts._pending = Interrupts._pending, None
             self._raise(number)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._held:
-            self._pending = number
+        if Interrupts._held:
+            Interrupts._pending = number
         else:
             self._raise(number)
 

@@ -1,0 +1,93 @@
+"""What tests share: homes of their own, and the `shop` command as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass
+class Home:
+    """A `SHOP_HOME` with settings of its own, and its `shop` command."""
+
+    path: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SHOP_", "KAFKA_")) or name == "SHOP_JARS"
+        }
+        return {**clean, "SHOP_HOME": str(self.path), **self.settings}
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start `shop` without waiting for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+        )
+
+    def shop(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+        """Run `shop` to its end."""
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            out, err = process.communicate(timeout=60)
+            raise AssertionError(f"shop {arguments} took over {timeout} s:\n{out}\n{err}") from None
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def report(self) -> dict[str, Any]:
+        """What `shop report --json` prints."""
+        done = self.shop("report", "--json")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def processes(self) -> list[str]:
+        """The command lines of all processes that belong to this home."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                environment = (folder / "environ").read_bytes()
+            except (OSError, UnicodeDecodeError):
+                continue
+            if str(self.path) in command or f"SHOP_HOME={self.path}\0".encode() in environment:
+                found.append(f"{folder.name}: {command}")
+        return found
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A fresh home; whatever still runs in it is stopped at the end."""
+    made = Home(tmp_path / "home")
+    yield made
+    made.shop("broker", "stop")
+    assert made.processes() == []
+
+
+@pytest.fixture(scope="module")
+def module_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home that the tests of a module share."""
+    made = Home(tmp_path_factory.mktemp("shared") / "home")
+    yield made
+    made.shop("broker", "stop")
+    assert made.processes() == []

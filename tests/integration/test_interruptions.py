@@ -1,0 +1,98 @@
+"""Stopped at any moment no process is left, and the next run goes on."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import expected
+from tests.conftest import Home
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.slow
+
+ORDERS = 4000
+
+
+def count(file: Path, table: str) -> int:
+    try:
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+    except sqlite3.Error:
+        return 0
+
+
+MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "the broker's folder is there": lambda home: (home / "broker").exists(),
+    "the broker has a process": lambda home: (home / "broker" / "pid.json").exists(),
+    "the services are starting": lambda home: (home / "logs" / "order.log").exists(),
+    "some orders are placed": lambda home: count(home / "databases/order.sqlite", "orders") > 500,
+    "some events are recorded": lambda home: (
+        count(home / "databases/event_log.sqlite", "event_log") > 500
+    ),
+}
+
+
+def test_stopped_at_any_moment_nothing_runs_on_and_the_next_run_goes_on(home: Home) -> None:
+    home.settings["ORDERS"] = str(ORDERS)
+    for number, (moment, reached) in enumerate(MOMENTS.items()):
+        process = home.start("demo")
+        try:
+            wait_for(lambda reached=reached: reached(home.path), moment)  # type: ignore[misc]
+        finally:
+            process.send_signal(signal.SIGTERM if number % 2 else signal.SIGINT)
+            out, err = process.communicate(timeout=90)
+        assert home.processes() == [], moment
+        assert "Traceback" not in err, err
+        assert process.returncode in (130, 143), (moment, out, err)
+    done = home.shop("demo")
+    assert done.returncode == 0, done.stderr
+    orders = expected.purchases(ORDERS)
+    assert home.report()["totals"] == expected.report(orders, expected.outcomes(orders))["totals"]
+
+
+def test_a_service_that_dies_is_started_again_and_nothing_is_lost(home: Home) -> None:
+    """SIGKILL each service once while orders flow."""
+    home.settings["ORDERS"] = str(ORDERS)
+    process = home.start("demo")
+    for number, name in enumerate(("order", "payment", "warehouse", "recorder")):
+        wait_for(
+            lambda number=number: (  # type: ignore[misc]
+                count(home.path / "databases/event_log.sqlite", "event_log") > 300 * number
+                or process.poll() is not None
+            ),
+            f"events before {name} is killed",
+        )
+        for line in home.processes():
+            pid, _, command = line.partition(": ")
+            if command.endswith(f"run {name} "):
+                os.kill(int(pid), signal.SIGKILL)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, out + err
+    assert err.count("starting it again") >= 1
+    orders = expected.purchases(ORDERS)
+    assert home.report()["totals"] == expected.report(orders, expected.outcomes(orders))["totals"]
+
+
+def test_a_service_with_a_new_database_reads_its_topics_from_the_start(home: Home) -> None:
+    """Whatever its consumer group has committed: the database is what counts."""
+    home.settings["ORDERS"] = "1500"
+    assert home.shop("demo").returncode == 0
+    before = home.report()
+    databases = home.path / "databases"
+    parcels = count(databases / "warehouse.sqlite", "parcels")
+    assert parcels > 1000
+    for name in ("warehouse", "payment"):
+        for file in databases.glob(f"{name}.sqlite*"):
+            file.unlink()
+    home.settings["ORDERS"] = "1600"
+    assert home.shop("demo").returncode == 0
+    assert count(databases / "payment.sqlite", "account_events") == 1600
+    assert count(databases / "warehouse.sqlite", "parcels") > parcels
+    orders = expected.purchases(1600)
+    found = home.report()
+    assert found["totals"] == expected.report(orders, expected.outcomes(orders))["totals"]
+    assert found["position"] > before["position"]
