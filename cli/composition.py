@@ -9,7 +9,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from cli.settings import Settings
 from domain.errors import BrokerError
 from event_log.database import Database
-from event_log.outbox import Relay
+from event_log.outbox import Publishes, Relay
 from reporting.projector import open_projections
 from services.batch import Service
 from services.order import OrderService
@@ -100,8 +100,12 @@ def publisher(servers: str) -> Publisher:
     return Publisher(servers)
 
 
-def worker(settings: Settings, name: str) -> Worker:
+def worker(
+    settings: Settings, name: str, publishes: Callable[[str], Publishes] = publisher
+) -> Worker:
     """A service's worker, on a broker that answers and a database that belongs to it.
+
+    `publishes` makes what its relay publishes by, from where the broker is.
 
     Raises:
         BrokerError: there is no broker.
@@ -110,7 +114,7 @@ def worker(settings: Settings, name: str) -> Worker:
     service = SERVICES[name](settings)
     servers, cluster = wait_for_topics(settings)
     service.database.bind_to_cluster(cluster)
-    relay = RelayThread(Relay(service.database, publisher(servers)), name)
+    relay = RelayThread(Relay(service.database, publishes(servers)), name)
     data = settings.home / "faust" / name
     data.mkdir(parents=True, exist_ok=True)
     return Worker(

@@ -78,6 +78,9 @@ class Worker:
         _log.info("%s: works on %s", self._service.name, ", ".join(self._service.subscriptions))
         try:
             worker.execute_from_commandline()
+        except SystemExit as ended:
+            if ended.code:
+                raise
         finally:
             self._relay.stop()
             self._thread.shutdown()
