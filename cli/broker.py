@@ -18,6 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from cli.composition import local_broker
 from cli.settings import Settings
 from transport.local_broker import KAFKA_VERSION, BrokerStatus, LocalBroker, reach
 
@@ -71,11 +72,6 @@ def ensure_broker(settings: Settings, console: Console) -> BrokerHandle:
     status = _start(broker, console)
     assert status.bootstrap_servers is not None  # noqa: S101 - a ready broker has an address
     return BrokerHandle(status.bootstrap_servers, status.started, broker.stop)
-
-
-def local_broker(settings: Settings) -> LocalBroker:
-    """The home's own broker, running or not."""
-    return LocalBroker(settings.home, settings.jars, settings.broker_port)
 
 
 @broker_app.command()

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -27,27 +26,22 @@ _log = logging.getLogger(__name__)
 
 def order_service(settings: Settings) -> OrderService:
     """The order service over its own database."""
-    return OrderService(database_path(settings, "order"))
+    return OrderService(settings.database("order"))
 
 
 def recorder_service(settings: Settings) -> RecorderService:
     """The recorder over the event log's database."""
-    return RecorderService(database_path(settings, "event_log"))
+    return RecorderService(settings.database("event_log"))
 
 
 SERVICES: dict[str, Callable[[Settings], Service]] = {
     "order": order_service,
     "payment": lambda settings: PaymentService(
-        database_path(settings, "payment"), settings.house_accounts()
+        settings.database("payment"), settings.house_accounts()
     ),
-    "warehouse": lambda settings: WarehouseService(database_path(settings, "warehouse")),
+    "warehouse": lambda settings: WarehouseService(settings.database("warehouse")),
     "recorder": recorder_service,
 }
-
-
-def database_path(settings: Settings, name: str) -> Path:
-    """Where a service's own database file is."""
-    return settings.home / "databases" / f"{name}.sqlite"
 
 
 def local_broker(settings: Settings) -> LocalBroker:
@@ -124,5 +118,5 @@ def worker(
 
 def open_report(settings: Settings) -> tuple[Database, Database]:
     """The event log and the projections over it."""
-    log = open_log(database_path(settings, "event_log"))
-    return log, open_projections(database_path(settings, "report"))
+    log = open_log(settings.database("event_log"))
+    return log, open_projections(settings.database("report"))

@@ -8,6 +8,7 @@ from rich.console import Console
 from cli.broker import ensure_broker
 from cli.composition import open_report
 from cli.console import err, out
+from cli.dashboard import first_free, page_url
 from cli.place import Placed, place
 from cli.report import By, table
 from cli.settings import Settings
@@ -16,6 +17,8 @@ from cli.supervisor import Supervisor
 from reporting.report import report
 from transport.local_broker.interrupts import Interrupts
 from transport.topics import create_topics
+
+LOOPBACK = "127.0.0.1"
 
 PURCHASES = Path(__file__).parent.parent / "data" / "CDNOW_master.txt"
 """The real purchases that the demo places."""
@@ -50,6 +53,8 @@ def demo(settings: Settings, file: Path, limit: int | None, payments: int, *, st
                 settings.retention_days,
             )
             _start_services(supervisor, payments)
+            port = first_free(LOOPBACK, settings.dashboard_port)
+            supervisor.start("dashboard", "dashboard", "--port", str(port))
             began = time.monotonic()
             placed = place(settings, file, limit, check=supervisor.check)
             wait_until_settled(settings, broker.bootstrap_servers, check=supervisor.check)
@@ -57,7 +62,9 @@ def demo(settings: Settings, file: Path, limit: int | None, payments: int, *, st
             _print_report(settings)
             _say_what_came_of_it(err, placed, seconds)
             if stay:
-                _stay(supervisor, settings)
+                page = page_url(LOOPBACK, port)
+                err.print(f"The dashboard is at {page}. Ctrl-C stops everything.")
+                _stay(supervisor)
         finally:
             supervisor.stop()
             if broker.started_here:
@@ -89,7 +96,7 @@ def _say_what_came_of_it(console: Console, placed: Placed, seconds: float) -> No
     )
 
 
-def _stay(supervisor: Supervisor, settings: Settings) -> None:
+def _stay(supervisor: Supervisor) -> None:
     while True:
         supervisor.check()
         time.sleep(0.5)

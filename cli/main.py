@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from cli.broker import broker_app
 from cli.composition import SERVICES, bootstrap_servers, open_report, worker
 from cli.console import err, log_to_stderr, out, print_json
+from cli.dashboard import dashboard
 from cli.demo import PURCHASES, demo
 from cli.place import Placed, place
 from cli.report import By, table
@@ -83,6 +84,9 @@ def print_report(
         print_json(days_as_json(found) if by is By.DAY else as_json(found))
     else:
         out.print(table(found, by))
+
+
+app.command()(dashboard)
 
 
 @app.command("settings")

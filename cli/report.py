@@ -50,7 +50,7 @@ def _by_outcome(report: Report) -> Table:
 
 def _table(report: Report, titles: Sequence[str]) -> Table:
     title = f"Revenue, {report.currency}, log position {report.position:,}"
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
     made.add_column(titles[0], no_wrap=True)
     for heading in titles[1:]:
         made.add_column(heading, justify="right", no_wrap=True)

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     )
     dashboard_port: Port | None = Field(None, description="the dashboard's port; else 8501 or free")
 
+    def database(self, name: str) -> Path:
+        """Where a service's own database file is."""
+        return self.home / "databases" / f"{name}.sqlite"
+
     def house_accounts(self) -> HouseAccounts:
         """The rules that give every customer number an account.
 

@@ -50,11 +50,10 @@ def wait_until_settled(
             open_now = orders.open_orders()
             outboxes = {name: waiting(service.database) for name, service in services.items()}
             behind = _behind(services["recorder"].database, servers)
-            reached = catch_up(log, projections)
             bar.update(task, completed=known - open_now)
             if not open_now and not behind and not any(outboxes.values()):
                 return catch_up(log, projections)
-            now = (open_now, outboxes, behind, reached)
+            now = (open_now, outboxes, behind)
             if now != last:
                 last, moved_at = now, time.monotonic()
             elif time.monotonic() - moved_at > stalled_after:

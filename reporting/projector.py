@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlmodel import Field, SQLModel
 
+from domain.errors import StoreError
 from event_log.database import Database, table_of
 from event_log.log import RecordedEvent, read
 from reporting.revenue import RevenueRow, add, fold
@@ -15,11 +16,12 @@ BATCH = 5000
 
 
 class ProjectedRow(SQLModel, table=True):
-    """How far a projection has read the log."""
+    """How far a projection has read the log, and the hash of the last event it took in."""
 
     __tablename__ = "projected"
     projection: str = Field(primary_key=True)
     position: int
+    hash: bytes
 
 
 _projected = table_of(ProjectedRow)
@@ -46,8 +48,9 @@ def catch_up(log: Database, projections: Database) -> int:
     may do it at once.
 
     Raises:
-        StoreError: a database can't be used.
+        StoreError: a database can't be used, or the projections were made from another log.
     """
+    _refuse_another_log(log, projections)
     while True:
         with projections.reading() as connection:
             reached = position(connection)
@@ -55,6 +58,21 @@ def catch_up(log: Database, projections: Database) -> int:
         if not events:
             return reached
         projections.in_transaction(partial(_take, events))
+
+
+def _refuse_another_log(log: Database, projections: Database) -> None:
+    with projections.reading() as connection:
+        known = connection.execute(
+            select(_projected).where(_projected.c.projection == _REVENUE)
+        ).first()
+    if known is None:
+        return
+    last = next(read(log, after=known.position - 1, limit=1), None)
+    if last is None or last.hash != known.hash:
+        raise StoreError(
+            f"the projections in {projections.path} were made from another log than {log.path}, "
+            f"up to its position {known.position}: delete the projections, and they are made anew"
+        )
 
 
 def _take(events: list[RecordedEvent], connection: Connection) -> None:
@@ -65,5 +83,5 @@ def _take(events: list[RecordedEvent], connection: Connection) -> None:
     add(connection, fold(ahead))
     connection.execute(
         _projected.insert().prefix_with("OR REPLACE"),
-        {"projection": _REVENUE, "position": ahead[-1].position},
+        {"projection": _REVENUE, "position": ahead[-1].position, "hash": ahead[-1].hash},
     )

@@ -13,7 +13,7 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from domain.errors import BrokerError, OffsetGap
 from transport.clients import consumer_client
-from transport.records import Record
+from transport.records import Record, record_of
 from transport.topics import TopicPartition
 
 TIMEOUT_SECONDS = 30.0
@@ -70,12 +70,8 @@ def _next_records(consumer: Consumer, place: TopicPartition, end: int, batch: in
 
 
 def _records(messages: list[Message], place: TopicPartition, end: int) -> list[Record]:
-    records = []
-    for message in messages:
-        offset = message.offset()
-        if message.error() is None and offset is not None and offset < end:
-            headers: list[tuple[str, bytes | None]] = list(message.headers() or ())  # type: ignore[arg-type]
-            records.append(
-                Record(*place, offset, message.key(), message.value(), tuple(headers))  # type: ignore[arg-type]
-            )
-    return records
+    return [
+        record_of(message)
+        for message in messages
+        if message.error() is None and (message.offset() or 0) < end
+    ]

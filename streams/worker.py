@@ -22,7 +22,7 @@ from yarl import URL
 
 from event_log.inbox import next_offsets
 from services.batch import Service, Spent, handle_batch
-from streams.eager import EagerTransport
+from streams.lean import EagerTransport, QuietMonitor, RawSchema
 from streams.missing import missing_records
 from streams.relaying import EXIT_FAILED, RelayThread
 from transport.records import Record
@@ -58,9 +58,7 @@ class Worker:
         # One thread: batches of a service follow one another; the event loop stays free meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name}-batches")
         self.app = _app(service, settings)
-        channel = self.app.topic(
-            *service.subscriptions, key_serializer="raw", value_serializer="raw"
-        )
+        channel = self.app.topic(*service.subscriptions, schema=RawSchema())
         self.app.agent(channel, name=f"{service.name}.agent", concurrency=1)(self._consume)
 
     def run(self) -> None:
@@ -167,6 +165,7 @@ def _app(service: Service, settings: WorkerSettings) -> faust.App:
         stream_wait_empty=False,
         cython_optimizations=True,
         autodiscover=False,
+        Monitor=QuietMonitor,
     )
     app.transport = EagerTransport([URL(url) for url in app.conf.broker_consumer], app)
     return app

@@ -18,18 +18,19 @@ SPEC_VERSION = "1.0"
 MAX_ATTRIBUTE_BYTES = 1024
 """A longer attribute is refused: ids, types and sources have no reason to be longer."""
 
-_ATTRIBUTES = (
-    "ce_specversion",
-    "ce_id",
-    "ce_type",
-    "ce_source",
-    "ce_time",
-    "ce_subject",
-    "ce_correlationid",
-    "ce_causationid",
-    "content-type",
+_REQUIRED = frozenset(
+    {
+        "ce_specversion",
+        "ce_id",
+        "ce_type",
+        "ce_source",
+        "ce_time",
+        "ce_subject",
+        "ce_correlationid",
+        "content-type",
+    }
 )
-_REQUIRED = frozenset(_ATTRIBUTES) - {"ce_causationid"}
+_ATTRIBUTES = _REQUIRED | {"ce_causationid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,18 @@ def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
         if name in _ATTRIBUTES:
             if name in found:
                 raise MalformedRecord(f"header {name} is there twice")
-            found[name] = _text(name, value)
-    missing = _REQUIRED - found.keys()
-    if missing:
+            if not value:
+                raise MalformedRecord(f"header {name} is empty")
+            if len(value) > MAX_ATTRIBUTE_BYTES:
+                raise MalformedRecord(
+                    f"header {name} has {len(value)} bytes; {MAX_ATTRIBUTE_BYTES} at most"
+                )
+            try:
+                found[name] = value.decode()
+            except UnicodeDecodeError as error:
+                raise MalformedRecord(f"header {name} is not UTF-8: {error}") from error
+    if not found.keys() >= _REQUIRED:
+        missing = _REQUIRED - found.keys()
         raise MalformedRecord(f"no header {', '.join(sorted(missing))}")
     if found["ce_specversion"] != SPEC_VERSION:
         raise MalformedRecord(f"CloudEvents version {found['ce_specversion']!r} is not 1.0")
@@ -100,19 +110,6 @@ def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
 def format_time(instant: datetime) -> str:
     """An aware time as RFC 3339 writes it in UTC: ``1997-01-01T00:00:00Z``."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _text(name: str, value: bytes | None) -> str:
-    if not value:
-        raise MalformedRecord(f"header {name} is empty")
-    if len(value) > MAX_ATTRIBUTE_BYTES:
-        raise MalformedRecord(
-            f"header {name} has {len(value)} bytes; {MAX_ATTRIBUTE_BYTES} at most"
-        )
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise MalformedRecord(f"header {name} is not UTF-8: {error}") from error
 
 
 def _parse_time(text: str) -> datetime:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from confluent_kafka import Message
 
 from domain.contracts import Contract, ShipOrder
 from domain.errors import ContractError, MalformedRecord
@@ -45,6 +48,20 @@ class Outgoing:
     key: bytes | None
     headers: Headers
     body: bytes | None
+
+
+def record_of(message: Message) -> Record:
+    """A message of the plain Kafka client, which is no error, as the record that it is."""
+    topic, key, value = message.topic(), message.key(), message.value()
+    headers: Any = message.headers() or ()
+    return Record(
+        topic or "",
+        message.partition() or 0,
+        message.offset() or 0,
+        key.encode() if isinstance(key, str) else key,
+        value.encode() if isinstance(value, str) else value,
+        tuple(headers),
+    )
 
 
 def understand(record: Record) -> Delivery:

@@ -74,8 +74,7 @@ def run(kind: str, orders: int, servers: str, folder: Path) -> Run:
             process.terminate()
         said = [process.communicate(timeout=60)[0] for process in processes]
     # Faust writes to the terminal's cursor around it.
-    lines = [line for text in said for line in text.splitlines() if line.startswith("{")]
-    return Run(orders, seconds, [json.loads(line) for line in lines])
+    return Run(orders, seconds, [json.loads(text[text.index("{") :]) for text in said])
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from cli.settings import Settings
 from event_log.outbox import Relay
 from services.batch import Service, Spent, handle_batch
 from transport.clients import consumer_client
-from transport.records import Outgoing, Record
+from transport.records import Outgoing, Record, record_of
 
 
 class TimedPublisher:
@@ -71,18 +71,7 @@ def floor(settings: Settings, name: str) -> tuple[Spent, float]:
     signal.signal(signal.SIGTERM, stop)
     while running:
         messages = consumer.consume(settings.batch, timeout=settings.batch_within)
-        records = [
-            Record(
-                m.topic() or "",
-                m.partition() or 0,
-                m.offset() or 0,
-                m.key(),  # type: ignore[arg-type]
-                m.value(),
-                tuple(m.headers() or ()),  # type: ignore[arg-type]
-            )
-            for m in messages
-            if m.error() is None
-        ]
+        records = [record_of(message) for message in messages if message.error() is None]
         if records:
             if handle_batch(service, records, datetime.now(UTC), spent):
                 relay.drain()

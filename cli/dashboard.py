@@ -1,0 +1,234 @@
+"""`shop dashboard`: the Revenue page, live, on this machine."""
+
+import errno
+import http.client
+import ipaddress
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import psutil
+import typer
+
+from cli.console import out
+from cli.dashboard_follower import Follower
+from cli.settings import Settings
+from domain.errors import ShopError
+from domain.money import parse_amount
+from reporting.page_table import DARK_BACKGROUND, LIGHT_BACKGROUND
+
+FIRST_PORT = 8501
+PORTS_TRIED = 100
+ANSWERS_WITHIN_SECONDS = 60.0
+STOP_WITHIN_SECONDS = 5.0
+CUT_OFF_AFTER_SECONDS = 1.0
+_LOOK_EVERY_SECONDS = 0.1
+_PAGE = Path(__file__).parent / "dashboard_page.py"
+
+_FLAGS = {
+    "server.headless": "true",
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": "false",
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    # No request to anyone: the greeting would ask another host for this one's public address.
+    "browser.gatherUsageStats": "false",
+    "logger.hideWelcomeMessage": "true",
+    "logger.level": "warning",
+    "theme.paddingTop": "2.5rem",
+    "theme.light.backgroundColor": LIGHT_BACKGROUND,
+    "theme.dark.backgroundColor": DARK_BACKGROUND,
+    # Blue, as the accepted orders are: Streamlit's red would say that something is wrong. Said
+    # for light and for dark, the page follows what the reader's system prefers.
+    "theme.light.primaryColor": "#1f6fa8",
+    "theme.dark.primaryColor": "#5dade2",
+    "theme.metricValueFontSize": "1.75rem",
+}
+
+
+def dashboard(
+    address: Annotated[
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="The page's port; else the setting, 8501 or free."),
+    ] = None,
+) -> None:
+    """Show the Revenue page, live, until SIGTERM or Ctrl-C.
+
+    Raises:
+        ShopError: the port is taken, or the page's server ended by itself.
+    """
+    settings = Settings()
+    # Refuses a currency that amounts can't be written in, before there is a page to say so.
+    parse_amount("0", settings.currency)
+    wanted = port or settings.dashboard_port
+    chosen = first_free(address, wanted)
+    follower = Follower(settings.database("event_log"), settings.database("report"))
+    with _asked_to_end() as ending:
+        # Begun before the follower's thread, and ended whatever happens.
+        server = _serve(address, chosen)
+        try:
+            follower.start()
+            if _wait_until_it_answers(server, address, chosen, ending):
+                out.print(f"The Revenue page is at {page_url(address, chosen)}", highlight=False)
+                _wait_for_the_end(server, follower, ending)
+        finally:
+            _end(server)
+            follower.stop(CUT_OFF_AFTER_SECONDS)
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[threading.Event]:
+    """An event that SIGTERM, Ctrl-C or a closed terminal sets."""
+    ending = threading.Event()
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Whoever started this with nohup wants it to outlive the terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, lambda *_: ending.set())
+    try:
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _serve(address: str, port: int) -> subprocess.Popen[bytes]:
+    flags = {"server.address": address, "server.port": str(port), **_FLAGS}
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "cli.dashboard_server", "run", str(_PAGE)),
+            *(part for name, value in flags.items() for part in (f"--{name}", value)),
+        ],
+        # Never written to: that it is closed when this process ends is what the server waits for.
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        # A Ctrl-C in the terminal is for this process, which ends the server in turn.
+        start_new_session=True,
+    )
+
+
+def _wait_until_it_answers(
+    server: subprocess.Popen[bytes], address: str, port: int, ending: threading.Event
+) -> bool:
+    """Whether it answers; not if this process is asked to end before."""
+    for _ in range(int(ANSWERS_WITHIN_SECONDS / _LOOK_EVERY_SECONDS)):
+        if server.poll() is not None:
+            _say_it_ended(server)
+        if _answers(_host(address), port) and _listens(server, port):
+            return True
+        if ending.wait(_LOOK_EVERY_SECONDS):
+            return False
+    raise ShopError(
+        f"the page's server didn't answer at {page_url(address, port)} for "
+        f"{ANSWERS_WITHIN_SECONDS:g} s; what it said is above"
+    )
+
+
+def _wait_for_the_end(
+    server: subprocess.Popen[bytes], follower: Follower, ending: threading.Event
+) -> None:
+    while not ending.wait(_LOOK_EVERY_SECONDS):
+        if server.poll() is not None:
+            _say_it_ended(server)
+        if not follower.is_alive():
+            # A page that says it is live must not stand still.
+            raise ShopError("following the event log came to an unexpected end; why is above")
+
+
+def _say_it_ended(server: subprocess.Popen[bytes]) -> NoReturn:
+    raise ShopError(
+        f"the page's server ended by itself with exit code {server.returncode}; what it said is "
+        "above. Start `shop dashboard` again"
+    )
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(STOP_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    if server.stdin is not None:
+        server.stdin.close()
+
+
+def _answers(host: str, port: int) -> bool:
+    # http.client and not urllib: a proxy that is set in the environment has no part in this.
+    connection = http.client.HTTPConnection(host, port, timeout=1)
+    try:
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _listens(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether it is our server that has the port, and not one that was a moment faster."""
+    try:
+        connections = psutil.Process(server.pid).net_connections("inet")
+    except psutil.Error:
+        return server.poll() is None
+    return any(
+        each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections
+    )
+
+
+def first_free(address: str, wanted: int | None) -> int:
+    """The wanted port, or the first one from 8501 on that nobody listens on.
+
+    Raises:
+        ShopError: the wanted port is taken, or all that were tried.
+    """
+    candidates = [wanted] if wanted else range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)
+    for port in candidates:
+        if _is_free(address, port):
+            return port
+    taken = f"port {wanted} is" if wanted else f"ports {FIRST_PORT} and the next {PORTS_TRIED} are"
+    raise ShopError(
+        f"{taken} taken at {address}: stop what listens there, or name another with --port or "
+        "SHOP_DASHBOARD_PORT"
+    )
+
+
+def _is_free(address: str, port: int) -> bool:
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            attempt.bind(where)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise ShopError(f"{address}:{port} can't be listened on: {error.strerror}") from error
+    return True
+
+
+def _host(address: str) -> str:
+    """Where a browser on this machine finds what listens at `address`."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if not known.is_unspecified:
+        return address
+    return "127.0.0.1" if known.version == 4 else "::1"
+
+
+def page_url(address: str, port: int) -> str:
+    """Where a browser on this machine finds the page."""
+    host = _host(address)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,142 @@
+"""A browser, and dashboards to look at: each a real `shop dashboard` process with its own home."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from tests.browser.small_log import SmallLog
+from tests.expected import Purchase, purchases
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+COMMAND = (sys.executable, "-m", "cli.main", "dashboard")
+SCREENSHOTS = Path(__file__).parents[2] / "test-output"
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A running dashboard: its process and where its page is."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def server(self) -> psutil.Process:
+        """The process that serves the page."""
+        (child,) = psutil.Process(self.process.pid).children()
+        return child
+
+
+@contextmanager
+def running_dashboard(home: Path, *options: str) -> Iterator[Dashboard]:
+    process = subprocess.Popen(
+        [*COMMAND, *options],
+        env={**os.environ, "SHOP_HOME": str(home)},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.search(r"http://\S+", said)
+        assert found, f"the dashboard said {said!r} instead of where it is"
+        yield Dashboard(process, found[0])
+    finally:
+        process.terminate()
+        process.wait(15)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def few() -> list[Purchase]:
+    """All purchases of the first customers: every month, and every reason to decline."""
+    return [each for each in purchases() if each.customer <= 700]
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI is set, and there is no chromium to look at the page with")
+        pytest.skip("there is no chromium here; Debian has it in the package of that name")
+    opened = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def start_dashboard() -> Iterator[Callable[[Path], Dashboard]]:
+    """Starts dashboards, each with the home that it is given."""
+    with ExitStack() as stack:
+        yield lambda home: stack.enter_context(running_dashboard(home))
+
+
+@pytest.fixture
+def open_page(
+    browser: Browser, start_dashboard: Callable[[Path], Dashboard]
+) -> Iterator[Callable[..., Page]]:
+    """Opens pages; afterwards, none may have asked another host or met an error.
+
+    It needs `start_dashboard` only so that pages are closed before their dashboards end.
+    """
+    contexts = []
+    asked: set[str] = set()
+    wrong: list[str] = []
+
+    def opened(url: str, width: int = 1280, height: int = 900, scheme: str = "light") -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        contexts.append(context)
+        context.on("request", lambda request: asked.add(request.url))
+        page = context.new_page()
+        page.on("websocket", lambda socket: asked.add(socket.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    others = {url for url in asked if urlsplit(url).hostname not in {"127.0.0.1", None}}
+    assert asked
+    assert not others
+    assert not wrong
+
+
+@pytest.fixture(scope="session")
+def settled(tmp_path_factory: pytest.TempPathFactory, few: list[Purchase]) -> Iterator[str]:
+    """Where a dashboard is whose log has all of `few`."""
+    home = tmp_path_factory.mktemp("settled")
+    log = SmallLog(home)
+    log.append(few)
+    log.close()
+    with running_dashboard(home) as dashboard:
+        yield dashboard.url
