@@ -16,6 +16,7 @@ from domain.errors import ForeignCluster, StoreError
 from event_log.database import Database
 from event_log.inbox import PositionRow
 from event_log.log import GENESIS, last_position, read
+from reporting.projector import catch_up, open_projections
 from services.batch import handle_batch
 from services.recorder import open_log
 from tests import expected
@@ -129,3 +130,17 @@ def test_durability_is_as_decided(tmp_path: Path) -> None:
     with database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_projections_refuse_a_log_that_they_were_not_made_from(shop: Shop, tmp_path: Path) -> None:
+    projections = open_projections(tmp_path / "report.sqlite")
+    reached = catch_up(shop.recorder.database, projections)
+    assert catch_up(shop.recorder.database, projections) == reached > 100
+    other = Shop(tmp_path / "other")
+    with pytest.raises(StoreError, match="made from another log"):
+        catch_up(other.recorder.database, projections)
+    other.place(read_purchases(expected.DATA, "USD")[0][30:120])
+    other.run()
+    assert last_position(other.recorder.database) > reached
+    with pytest.raises(StoreError, match="made from another log"):
+        catch_up(other.recorder.database, projections)

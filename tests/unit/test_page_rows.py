@@ -162,7 +162,7 @@ def _project(path, position, cents):
         add(connection, {Cell("1997-01-01", "USD", "accepted"): Sum(1, cents)})
         connection.execute(
             ProjectedRow.__table__.insert().prefix_with("OR REPLACE"),
-            {"projection": "revenue", "position": position},
+            {"projection": "revenue", "position": position, "hash": bytes(32)},
         )
     projections.close()
 
