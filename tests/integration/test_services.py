@@ -342,3 +342,38 @@ def test_repeats_are_noted_beside_the_log(shop: Shop, orders: list[NewOrder]) ->
     assert {(r.topic, r.partition, r.offset) for r in recorded} == logged | {
         tuple(row[:3]) for row in repeats
     }
+
+
+def test_events_out_of_turn_in_one_batch_have_their_turn_in_it(
+    shop: Shop, orders: list[NewOrder]
+) -> None:
+    accepted = [o for o in orders[:60] if int(o.customer_id) % 97 and int(o.customer_id) % 89][:20]
+    shop.place(accepted)
+    shop.deliver_all(shop.payment)
+    decided = shop.topics.of(AUTHORIZATIONS)
+    ahead = Shop(shop.order.database.path.parent / "ahead")
+    ahead.place(accepted)
+    ahead.run()
+    shipped = [
+        record
+        for record in ahead.topics.of(ORDERS)
+        if from_headers(record.headers).type == "shop.OrderShipped.v1"
+    ]
+    assert len(shipped) == len(decided) == 20
+    shop.deliver(shop.order, [*shipped, *decided])
+    assert shop.order.open_orders() == 0
+    assert rows(shop)["early"] == []
+
+
+def test_an_order_asked_again_under_another_event_id_gets_its_answer_and_is_charged_once(
+    shop: Shop, orders: list[NewOrder]
+) -> None:
+    first = outgoing(orders[0], "/shop/order", NOW)
+    other = [(name, b"other" if name == "ce_id" else value) for name, value in first.headers]
+    shop.topics.publish([first, replace(first, headers=other)])
+    shop.deliver_all(shop.payment)
+    assert len(rows(shop)["account_events"]) == 1
+    one, two = shop.topics.of(AUTHORIZATIONS)
+    assert one.value == two.value
+    assert from_headers(one.headers).id == from_headers(two.headers).id
+    assert from_headers(two.headers).causation_id == "other"
