@@ -1,6 +1,7 @@
 """`shop demo`: everything, from an empty folder to a report that is right to the cent."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -97,6 +98,7 @@ def _say_what_came_of_it(console: Console, placed: Placed, seconds: float) -> No
 
 
 def _stay(supervisor: Supervisor) -> None:
-    while True:
-        supervisor.check()
-        time.sleep(0.5)
+    with suppress(KeyboardInterrupt):
+        while True:
+            supervisor.check()
+            time.sleep(0.5)
