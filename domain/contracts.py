@@ -81,5 +81,57 @@ class ShipOrder(msgspec.Struct, frozen=True):
     authorization: AuthorizationAccepted
 
 
+class AuthorizePayment(msgspec.Struct, frozen=True):
+    """Message to the payment service: authorize this order, and reply.
+
+    On the wire its body is the encoded order itself.
+    """
+
+    order: NewOrder
+
+
+class Failure(StrEnum):
+    """Why a request got no decision."""
+
+    EXPIRED = "expired"
+    MALFORMED_REQUEST = "malformed_request"
+    UNKNOWN_REQUEST = "unknown_request"
+    REFUSED = "refused"
+    INTERNAL_ERROR = "internal_error"
+
+
+class AuthorizationFailed(msgspec.Struct, frozen=True):
+    """Reply of the payment service to a request that it did not decide, and why.
+
+    `order_id` is the order as far as it is known; `retryable` says whether asking the same again
+    may succeed.
+    """
+
+    order_id: OrderId
+    code: Failure
+    message: str
+    retryable: bool
+
+
+class RecordRevenue(msgspec.Struct, frozen=True):
+    """Message to reporting, where nobody subscribes: record this authorization.
+
+    On the wire its body is the encoded authorization itself.
+    """
+
+    authorization: AuthorizationAccepted | AuthorizationDeclined
+
+
 Authorization = AuthorizationAccepted | AuthorizationDeclined
-Contract = NewOrder | AuthorizationAccepted | AuthorizationDeclined | OrderShipped | ShipOrder
+Event = NewOrder | AuthorizationAccepted | AuthorizationDeclined | OrderShipped
+Message = ShipOrder | AuthorizePayment | RecordRevenue
+Contract = Event | Message | AuthorizationFailed
+
+
+def payload_of(contract: Event | Message) -> Event:
+    """The event that a message carries; an event is its own."""
+    if isinstance(contract, ShipOrder | RecordRevenue):
+        return contract.authorization
+    if isinstance(contract, AuthorizePayment):
+        return contract.order
+    return contract

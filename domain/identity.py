@@ -2,9 +2,30 @@
 
 from uuid import UUID, uuid5
 
-from domain.contracts import Contract, NewOrder, OrderShipped, ShipOrder
+from domain.contracts import (
+    AuthorizationAccepted,
+    AuthorizationDeclined,
+    AuthorizePayment,
+    Event,
+    Message,
+    NewOrder,
+    OrderShipped,
+    RecordRevenue,
+    ShipOrder,
+    payload_of,
+)
 
 _NAMESPACE = UUID("6f1d2a0c-8a8e-5f0e-9d5f-3b1f4c7a9e21")
+
+_SAYS: dict[type[Event | Message], str] = {
+    NewOrder: "new-order",
+    AuthorizationAccepted: "authorization",
+    AuthorizationDeclined: "authorization",
+    OrderShipped: "order-shipped",
+    ShipOrder: "ship-order",
+    AuthorizePayment: "authorize-payment",
+    RecordRevenue: "record-revenue",
+}
 
 
 def order_id_of(data_set: str, line: int) -> str:
@@ -12,18 +33,11 @@ def order_id_of(data_set: str, line: int) -> str:
     return f"{data_set}/{line}"
 
 
-def message_id_of(contract: Contract) -> str:
+def message_id_of(contract: Event | Message) -> str:
     """The id of an event or message: a version-5 UUID of what it says of which order.
 
     An order has one of each kind, whichever way and however often it was asked for; accepted and
     declined are two answers to one question and share an id.
     """
-    if isinstance(contract, NewOrder):
-        name = f"{contract.order_id}/new-order"
-    elif isinstance(contract, ShipOrder):
-        name = f"{contract.authorization.order_id}/ship-order"
-    elif isinstance(contract, OrderShipped):
-        name = f"{contract.order_id}/order-shipped"
-    else:
-        name = f"{contract.order_id}/authorization"
-    return str(uuid5(_NAMESPACE, name))
+    order_id = payload_of(contract).order_id
+    return str(uuid5(_NAMESPACE, f"{order_id}/{_SAYS[type(contract)]}"))

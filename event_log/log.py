@@ -9,9 +9,11 @@ import msgspec
 from sqlalchemy import DDL, Column, Connection, UniqueConstraint, event, select
 from sqlmodel import Field, SQLModel
 
-from domain.contracts import ShipOrder
+from domain.contracts import AuthorizationFailed, Event, RecordRevenue, payload_of
 from domain.errors import StoreError
+from domain.identity import message_id_of
 from event_log.database import Database, UtcTime, among, table_of
+from transport.codec import type_name
 from transport.envelope import format_time
 from transport.records import Delivery
 
@@ -122,12 +124,19 @@ def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime
                     "topic": delivery.record.topic,
                     "partition": delivery.record.partition,
                     "offset": delivery.record.offset,
-                    "event_id": delivery.envelope.id,
+                    "event_id": event_id_of(delivery),
                 }
                 for delivery in repeats
             ],
         )
     return len(rows)
+
+
+def event_id_of(delivery: Delivery) -> str:
+    """The id of the event that a delivery brings, by itself or carried by a message."""
+    if isinstance(delivery.payload, RecordRevenue):
+        return message_id_of(delivery.payload.authorization)
+    return delivery.envelope.id
 
 
 def head(connection: Connection) -> tuple[int, bytes]:
@@ -178,7 +187,7 @@ def last_position(database: Database) -> int:
 def _split(
     connection: Connection, deliveries: Sequence[Delivery]
 ) -> tuple[list[Delivery], list[Delivery]]:
-    ids = [delivery.envelope.id for delivery in deliveries]
+    ids = [event_id_of(delivery) for delivery in deliveries]
     known: dict[str, tuple[str, int, int]] = {}
     columns = (_events.c.event_id, _events.c.topic, _events.c.partition, _events.c.offset)
     for row in connection.execute(select(*columns).where(among(_events.c.event_id, ids))):
@@ -187,7 +196,7 @@ def _split(
     for delivery in deliveries:
         record = delivery.record
         place = (record.topic, record.partition, record.offset)
-        recorded = known.setdefault(delivery.envelope.id, place)
+        recorded = known.setdefault(event_id_of(delivery), place)
         if recorded is place:
             new.append(delivery)
         elif recorded != place:
@@ -216,20 +225,19 @@ def _refuse_taken_offsets(connection: Connection, new: Sequence[Delivery]) -> No
 
 
 def _row(position: int, delivery: Delivery, now: datetime) -> dict[str, object]:
-    envelope, record, payload = delivery.envelope, delivery.record, delivery.payload
-    if isinstance(payload, ShipOrder):
-        payload = payload.authorization
-    name, _, version = envelope.type.rpartition(".v")
+    envelope, record = delivery.envelope, delivery.record
+    event = _event_of(delivery)
+    name, _, version = type_name(event).rpartition(".v")
     return {
         "position": position,
-        "event_id": envelope.id,
+        "event_id": event_id_of(delivery),
         "type": name,
         "version": int(version),
         "source": envelope.source,
         "subject": envelope.subject,
         "correlation_id": envelope.correlation_id,
         "causation_id": envelope.causation_id,
-        "business_time": payload.ordered_at,
+        "business_time": event.ordered_at,
         "published_time": envelope.time,
         "recorded_time": now,
         "topic": record.topic,
@@ -237,3 +245,9 @@ def _row(position: int, delivery: Delivery, now: datetime) -> dict[str, object]:
         "offset": record.offset,
         "body": record.value,
     }
+
+
+def _event_of(delivery: Delivery) -> Event:
+    if isinstance(delivery.payload, AuthorizationFailed):
+        raise StoreError(f"{delivery.record.place} is a reply, and no event to record")
+    return payload_of(delivery.payload)

@@ -1,6 +1,6 @@
 """The payment service: accounts, event-sourced, and the authorizations they give."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
@@ -54,23 +54,52 @@ class PaymentService:
     ) -> Handled:
         """Decide every order, and keep and publish the decisions."""
         orders = [(d, d.payload) for d in deliveries if isinstance(d.payload, NewOrder)]
-        accounts = self._load(connection, {order.customer_id for _, order in orders})
+        answers = self.decide(connection, [order for _, order in orders])
         handled = Handled()
+        for (delivery, _), answer in zip(orders, answers, strict=True):
+            if isinstance(answer, ContractError):
+                handled.refused.append((delivery.record, answer))
+            elif answer is not None:
+                handled.outgoing.append(outgoing(answer, SOURCE, now, cause=delivery.envelope))
+        return handled
+
+    def decide(
+        self,
+        connection: Connection,
+        orders: Sequence[NewOrder],
+        may_decide: Callable[[NewOrder], bool] = lambda order: True,
+    ) -> list[Authorization | ContractError | None]:
+        """Authorize orders one after the other, and keep the new decisions.
+
+        An order that was asked before, in whatever way, gets the answer it got.
+
+        Args:
+            connection: a transaction that holds the write lock.
+            orders: the orders.
+            may_decide: whether an order that has no answer yet may still get one.
+
+        Returns:
+            For each order its answer, why it was refused, or `None` where it was not to be decided.
+        """
+        accounts = self._load(connection, {order.customer_id for order in orders})
+        answers: list[Authorization | ContractError | None] = []
         decided: list[Authorization] = []
-        for delivery, order in orders:
+        for order in orders:
             account = accounts[order.customer_id]
-            known = order.order_id in account.answers
+            known = account.answers.get(order.order_id)
+            if known is not None or not may_decide(order):
+                answers.append(known)
+                continue
             try:
                 answer = authorize(account, order)
             except ContractError as error:
-                handled.refused.append((delivery.record, error))
+                answers.append(error)
                 continue
-            if not known:
-                account.apply(answer)
-                decided.append(answer)
-            handled.outgoing.append(outgoing(answer, SOURCE, now, cause=delivery.envelope))
+            account.apply(answer)
+            decided.append(answer)
+            answers.append(answer)
         _keep(connection, decided)
-        return handled
+        return answers
 
     def _load(self, connection: Connection, customers: set[str]) -> dict[str, Account]:
         columns = (_account_events.c.customer_id, _account_events.c.type, _account_events.c.body)

@@ -14,7 +14,7 @@ from event_log.log import EventRow, RepeatRow
 from event_log.outbox import OutboxRow
 from services.batch import Handled, Subscriptions
 from transport.records import Delivery
-from transport.topics import AUTHORIZATIONS, ORDERS
+from transport.topics import AUTHORIZATIONS, ORDERS, REPORTING_REQUESTS
 
 
 def open_log(path: Path) -> Database:
@@ -28,7 +28,11 @@ class RecorderService:
     name: ClassVar[str] = "recorder"
     # The log itself knows which events it has.
     inbox: ClassVar[bool] = False
-    subscriptions: ClassVar[Subscriptions] = {ORDERS: None, AUTHORIZATIONS: None}
+    subscriptions: ClassVar[Subscriptions] = {
+        ORDERS: None,
+        AUTHORIZATIONS: None,
+        REPORTING_REQUESTS: None,
+    }
 
     def __init__(self, path: Path) -> None:
         """Keep the log in the database at `path`."""

@@ -96,6 +96,7 @@ class Publisher:
                         value=record.body,
                         key=record.key,
                         headers=list(record.headers),
+                        partition=-1 if record.partition is None else record.partition,
                         on_delivery=self._delivered,
                     )
                     break

@@ -7,12 +7,17 @@ from typing import Any
 import msgspec
 
 from domain.contracts import (
+    Authorization,
     AuthorizationAccepted,
     AuthorizationDeclined,
+    AuthorizationFailed,
+    AuthorizePayment,
     Contract,
     NewOrder,
     OrderShipped,
+    RecordRevenue,
     ShipOrder,
+    payload_of,
 )
 from domain.errors import MalformedRecord, UnknownType
 
@@ -26,12 +31,40 @@ _NAMES: dict[type[Contract], str] = {
     AuthorizationDeclined: "shop.AuthorizationDeclined.v1",
     OrderShipped: "shop.OrderShipped.v1",
     ShipOrder: "shop.ShipOrder.v1",
+    AuthorizePayment: "shop.AuthorizePayment.v1",
+    AuthorizationFailed: "shop.AuthorizationFailed.v1",
+    RecordRevenue: "shop.RecordRevenue.v1",
 }
 
 _encoder = msgspec.json.Encoder()
+
+
+class _Told(msgspec.Struct):
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_peek = msgspec.json.Decoder(_Told).decode
+_accepted = msgspec.json.Decoder(AuthorizationAccepted).decode
+_declined = msgspec.json.Decoder(AuthorizationDeclined).decode
+
+
+def _authorization(body: bytes) -> Authorization:
+    return _accepted(body) if _peek(body).reason is msgspec.UNSET else _declined(body)
+
+
+# A message's body is the event that it carries.
+_carried: dict[type[Contract], Callable[[bytes], Any]] = {
+    ShipOrder: _accepted,
+    RecordRevenue: _authorization,
+    AuthorizePayment: msgspec.json.Decoder(NewOrder).decode,
+}
 _decoders: dict[str, Callable[[bytes], Any]] = {
-    name: msgspec.json.Decoder(AuthorizationAccepted if kind is ShipOrder else kind).decode
-    for kind, name in _NAMES.items()
+    name: _carried.get(kind) or msgspec.json.Decoder(kind).decode for kind, name in _NAMES.items()
+}
+_wrappers: dict[str, Callable[[Any], Contract]] = {
+    _NAMES[ShipOrder]: ShipOrder,
+    _NAMES[RecordRevenue]: RecordRevenue,
+    _NAMES[AuthorizePayment]: AuthorizePayment,
 }
 
 
@@ -41,8 +74,10 @@ def type_name(contract: Contract | type[Contract]) -> str:
 
 
 def encode(contract: Contract) -> bytes:
-    """The JSON body of a contract; the body of ShipOrder is its encoded authorization."""
-    return _encoder.encode(contract.authorization if isinstance(contract, ShipOrder) else contract)
+    """The JSON body of a contract; a message's body is the encoded event that it carries."""
+    if isinstance(contract, AuthorizationFailed):
+        return _encoder.encode(contract)
+    return _encoder.encode(payload_of(contract))
 
 
 def decode(name: str, body: bytes | None) -> Contract:
@@ -69,7 +104,8 @@ def decode(name: str, body: bytes | None) -> Contract:
     # What we write ourselves has no duplicate keys, and comparing is faster than looking for them.
     if _encoder.encode(decoded) != body:
         _refuse_duplicate_keys(name, body)
-    return ShipOrder(decoded) if name == _NAMES[ShipOrder] else decoded
+    wrap = _wrappers.get(name)
+    return decoded if wrap is None else wrap(decoded)
 
 
 def _refuse_duplicate_keys(name: str, body: bytes) -> None:

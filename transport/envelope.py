@@ -99,7 +99,7 @@ def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
         id=found["ce_id"],
         type=found["ce_type"],
         source=found["ce_source"],
-        time=_parse_time(found["ce_time"]),
+        time=parse_time(found["ce_time"], "ce_time"),
         subject=found["ce_subject"],
         correlation_id=found["ce_correlationid"],
         causation_id=found.get("ce_causationid"),
@@ -112,14 +112,19 @@ def format_time(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _parse_time(text: str) -> datetime:
+def parse_time(text: str, name: str) -> datetime:
+    """Read an RFC 3339 time as aware UTC.
+
+    Raises:
+        MalformedRecord: it is none, or names no zone; the message names the header.
+    """
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise MalformedRecord(f"ce_time {text!r} is not a time of RFC 3339") from error
+        raise MalformedRecord(f"{name} {text!r} is not a time of RFC 3339") from error
     if instant.tzinfo is None:
-        raise MalformedRecord(f"ce_time {text!r} names no time zone")
+        raise MalformedRecord(f"{name} {text!r} names no time zone")
     try:
         return instant.astimezone(UTC)
     except OverflowError as error:
-        raise MalformedRecord(f"ce_time {text!r} is outside the calendar in UTC") from error
+        raise MalformedRecord(f"{name} {text!r} is outside the calendar in UTC") from error

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import Message as KafkaMessage
 
-from domain.contracts import Contract, ShipOrder
+from domain.contracts import AuthorizationFailed, Contract, Event, Message, payload_of
 from domain.errors import ContractError, MalformedRecord
 from domain.identity import message_id_of
 from transport.codec import decode, encode, type_name
@@ -42,15 +42,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to be published."""
+    """A record to be published; without `partition` its key says where."""
 
     topic: str
     key: bytes | None
     headers: Headers
     body: bytes | None
+    partition: int | None = None
 
 
-def record_of(message: Message) -> Record:
+def record_of(message: KafkaMessage) -> Record:
     """A message of the plain Kafka client, which is no error, as the record that it is."""
     topic, key, value = message.topic(), message.key(), message.value()
     headers: Any = message.headers() or ()
@@ -73,7 +74,9 @@ def understand(record: Record) -> Delivery:
     """
     envelope = from_headers(record.headers)
     payload = decode(envelope.type, record.value)
-    spoken = payload.authorization if isinstance(payload, ShipOrder) else payload
+    if isinstance(payload, AuthorizationFailed):
+        return Delivery(record, envelope, payload)
+    spoken = payload_of(payload)
     if envelope.correlation_id != spoken.order_id:
         raise MalformedRecord(
             f"ce_correlationid says order {envelope.correlation_id!r}, "
@@ -87,7 +90,7 @@ def understand(record: Record) -> Delivery:
 
 
 def outgoing(
-    contract: Contract,
+    contract: Event | Message,
     source: str,
     now: datetime,
     cause: Envelope | None = None,
@@ -102,7 +105,7 @@ def outgoing(
         cause: the envelope of what led to it.
         body: the encoded contract, where it is there already and must stay as it is.
     """
-    spoken = contract.authorization if isinstance(contract, ShipOrder) else contract
+    spoken = payload_of(contract)
     envelope = Envelope(
         id=message_id_of(contract),
         type=type_name(contract),

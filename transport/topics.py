@@ -11,9 +11,12 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 from domain.contracts import (
     AuthorizationAccepted,
     AuthorizationDeclined,
+    AuthorizationFailed,
+    AuthorizePayment,
     Contract,
     NewOrder,
     OrderShipped,
+    RecordRevenue,
     ShipOrder,
 )
 from domain.errors import BrokerError
@@ -22,6 +25,9 @@ from transport.clients import admin_client
 ORDERS = "orders"
 AUTHORIZATIONS = "authorizations"
 WAREHOUSE_REQUESTS = "warehouse.requests"
+PAYMENT_REQUESTS = "payment.requests"
+PAYMENT_REPLIES = "payment.replies"
+REPORTING_REQUESTS = "reporting.requests"
 
 
 class TopicPartition(NamedTuple):
@@ -44,6 +50,9 @@ TOPICS = (
     Topic(ORDERS, "events", (NewOrder, OrderShipped)),
     Topic(AUTHORIZATIONS, "events", (AuthorizationAccepted, AuthorizationDeclined)),
     Topic(WAREHOUSE_REQUESTS, "messages", (ShipOrder,)),
+    Topic(PAYMENT_REQUESTS, "messages", (AuthorizePayment,)),
+    Topic(PAYMENT_REPLIES, "messages", (AuthorizationFailed,)),
+    Topic(REPORTING_REQUESTS, "messages", (RecordRevenue,)),
 )
 
 _TOPIC_OF = {contract: topic.name for topic in TOPICS for contract in topic.carries}

@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 from domain.contracts import (
     AuthorizationAccepted,
     AuthorizationDeclined,
+    AuthorizationFailed,
+    AuthorizePayment,
     Contract,
+    Failure,
     NewOrder,
     OrderShipped,
     Reason,
+    RecordRevenue,
     ShipOrder,
 )
 from domain.errors import MalformedRecord, UnknownType
@@ -31,12 +35,17 @@ when = st.datetimes(datetime(1900, 1, 1), datetime(9000, 1, 1), timezones=st.jus
 who = st.from_regex(r"[0-9]{1,18}", fullmatch=True)
 items = st.integers(1, 1_000_000)
 accepted = st.builds(AuthorizationAccepted, text, who, when, money, items)
+declined = st.builds(AuthorizationDeclined, text, who, when, money, items, st.sampled_from(Reason))
+new_order = st.builds(NewOrder, text, who, when, money, items, text)
 contracts = st.one_of(
     accepted,
-    st.builds(NewOrder, text, who, when, money, items, text),
-    st.builds(AuthorizationDeclined, text, who, when, money, items, st.sampled_from(Reason)),
+    declined,
+    new_order,
     st.builds(OrderShipped, text, who, when, items),
     st.builds(ShipOrder, accepted),
+    st.builds(AuthorizePayment, new_order),
+    st.builds(RecordRevenue, accepted | declined),
+    st.builds(AuthorizationFailed, text, st.sampled_from(Failure), text, st.booleans()),
 )
 
 

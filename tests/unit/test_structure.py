@@ -13,7 +13,16 @@ from transport.codec import type_name
 from transport.topics import TOPICS, topic_of
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("cli", "streams", "reporting", "services", "event_log", "transport", "domain")
+ROOMS = (
+    "cli",
+    "streams",
+    "request_reply",
+    "reporting",
+    "services",
+    "event_log",
+    "transport",
+    "domain",
+)
 
 
 def test_arrows_go_down_only() -> None:
