@@ -34,11 +34,14 @@ def recorder_service(settings: Settings) -> RecorderService:
     return RecorderService(settings.database("event_log"))
 
 
+def payment_service(settings: Settings) -> PaymentService:
+    """The payment service over its own database, with the house accounts."""
+    return PaymentService(settings.database("payment"), settings.house_accounts())
+
+
 SERVICES: dict[str, Callable[[Settings], Service]] = {
     "order": order_service,
-    "payment": lambda settings: PaymentService(
-        settings.database("payment"), settings.house_accounts()
-    ),
+    "payment": payment_service,
     "warehouse": lambda settings: WarehouseService(settings.database("warehouse")),
     "recorder": recorder_service,
 }

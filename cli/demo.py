@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cli.asking import Style, ask_all
 from cli.broker import ensure_broker
 from cli.composition import open_report
 from cli.console import err, out
@@ -25,12 +26,15 @@ PURCHASES = Path(__file__).parent.parent / "data" / "CDNOW_master.txt"
 """The real purchases that the demo places."""
 
 
-def demo(settings: Settings, file: Path, limit: int | None, payments: int, *, stay: bool) -> Placed:
+def demo(
+    settings: Settings, file: Path, style: Style, limit: int | None, payments: int, *, stay: bool
+) -> Placed:
     """Run the main job: broker, topics, services, dashboard, all orders, and the report.
 
     Args:
         settings: the settings.
         file: the purchase file.
+        style: how the order service talks to the payment service.
         limit: only so many orders, the first in date order.
         payments: how many payment processes to run at once.
         stay: whether to go on until interrupted, once the report is printed.
@@ -53,11 +57,14 @@ def demo(settings: Settings, file: Path, limit: int | None, payments: int, *, st
                 settings.replication,
                 settings.retention_days,
             )
-            _start_services(supervisor, payments)
+            _start_services(supervisor, style, payments)
             port = first_free(LOOPBACK, settings.dashboard_port)
             supervisor.start("dashboard", "dashboard", "--port", str(port))
             began = time.monotonic()
-            placed = place(settings, file, limit, check=supervisor.check)
+            if style is Style.EVENTS:
+                placed = place(settings, file, limit, check=supervisor.check)
+            else:
+                placed = ask_all(settings, file, style, limit, check=supervisor.check)
             wait_until_settled(settings, broker.bootstrap_servers, check=supervisor.check)
             seconds = time.monotonic() - began
             _print_report(settings)
@@ -73,11 +80,12 @@ def demo(settings: Settings, file: Path, limit: int | None, payments: int, *, st
     return placed
 
 
-def _start_services(supervisor: Supervisor, payments: int) -> None:
+def _start_services(supervisor: Supervisor, style: Style, payments: int) -> None:
     for name in ("order", "warehouse", "recorder"):
         supervisor.start(name, "run", name)
     for number in range(1, payments + 1):
-        supervisor.start("payment" if payments == 1 else f"payment-{number}", "run", "payment")
+        name = "payment" if style is Style.EVENTS else "responder"
+        supervisor.start(name if payments == 1 else f"{name}-{number}", "run", name)
 
 
 def _print_report(settings: Settings) -> None:

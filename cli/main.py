@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from cli.asking import Style, ask_all
 from cli.broker import broker_app
 from cli.composition import SERVICES, bootstrap_servers, open_report, worker
 from cli.console import err, log_to_stderr, out, print_json
@@ -20,6 +21,8 @@ from cli.dashboard import dashboard
 from cli.demo import PURCHASES, demo
 from cli.place import Placed, place
 from cli.report import By, table
+from cli.requests import ask, requests
+from cli.responding import RESPONDER, run_responder
 from cli.settings import Settings
 from domain.errors import ShopError
 from reporting.projector import catch_up
@@ -51,10 +54,16 @@ def topics_create() -> None:
 
 
 @app.command("run")
-def run_service(service: Annotated[str, typer.Argument(help=" | ".join(SERVICES))]) -> None:
+def run_service(
+    service: Annotated[str, typer.Argument(help=" | ".join([*SERVICES, RESPONDER]))],
+) -> None:
     """Run a service until SIGTERM or Ctrl-C."""
-    if service not in SERVICES:
-        raise typer.BadParameter(f"{service!r} is not one of {', '.join(SERVICES)}")
+    names = [*SERVICES, RESPONDER]
+    if service not in names:
+        raise typer.BadParameter(f"{service!r} is not one of {', '.join(names)}")
+    if service == RESPONDER:
+        run_responder(Settings())
+        return
     logging.getLogger("streams.worker").setLevel(logging.INFO)
     worker(Settings(), service).run()
 
@@ -64,9 +73,17 @@ def place_file(
     file: Annotated[Path, typer.Argument(help="A purchase file.")],
     limit: Limit = None,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Orders a second, at most.")] = None,
+    style: Annotated[
+        Style, typer.Option(help="Publish each order, or ask the payment service for it.")
+    ] = Style.EVENTS,
 ) -> None:
     """Place the purchases of a file as orders, in date order."""
-    placed = place(Settings(), file, limit, rate)
+    if style is Style.EVENTS:
+        placed = place(Settings(), file, limit, rate)
+    elif rate is not None:
+        raise typer.BadParameter("--rate goes with --style events")
+    else:
+        placed = ask_all(Settings(), file, style, limit)
     out.print(f"{placed.orders:,} orders placed, {placed.new:,} of them for the first time")
     _say_refused(placed)
 
@@ -87,6 +104,8 @@ def print_report(
 
 
 app.command()(dashboard)
+app.command("ask")(ask)
+app.command("requests")(requests)
 
 
 @app.command("settings")
@@ -104,6 +123,9 @@ def print_settings(json: Json = False) -> None:
 @app.command("demo")
 def run_demo(
     file: Annotated[Path, typer.Argument(help="A purchase file.")] = PURCHASES,
+    style: Annotated[
+        Style, typer.Option(envvar="STYLE", help="How order and payment service talk.")
+    ] = Style.EVENTS,
     orders: Annotated[
         int | None,
         typer.Option(min=1, envvar="ORDERS", help="Only the first so many in date order."),
@@ -118,7 +140,7 @@ def run_demo(
 ) -> None:
     """Run the main job: broker, services, dashboard, all orders, and the report."""
     stay = sys.stdout.isatty() and not leave
-    _say_refused(demo(Settings(), file, orders, payments, stay=stay))
+    _say_refused(demo(Settings(), file, style, orders, payments, stay=stay))
 
 
 def _say_refused(placed: Placed) -> None:

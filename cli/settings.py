@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         validation_alias=_house("WRONG_ADDRESS_DIVISOR"),
         description="else customers divisible by it gave a wrong billing address",
     )
+    reply_topics: tuple[str, ...] = Field(
+        (), description="topics beside payment.replies that the responder may reply to (JSON list)"
+    )
     batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
         2000, description="most records in one transaction"
     )

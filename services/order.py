@@ -19,6 +19,7 @@ from domain.order import END_STATES, Order, OrderState, follow
 from event_log.database import Database, among, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow, enqueue
+from services.asked import RequestRow
 from services.batch import Handled, Subscriptions
 from services.early import EarlyRow, keep_early, take_early
 from transport.codec import type_name
@@ -54,7 +55,9 @@ class OrderService:
 
     def __init__(self, path: Path) -> None:
         """Keep orders in the database at `path`."""
-        self.database = Database(path, [OrderRow, EarlyRow, InboxRow, OutboxRow, PositionRow])
+        self.database = Database(
+            path, [OrderRow, RequestRow, EarlyRow, InboxRow, OutboxRow, PositionRow]
+        )
 
     def place(self, orders: Sequence[NewOrder], now: datetime) -> int:
         """Take orders in: state and the NewOrder events to publish, in one transaction.
@@ -67,9 +70,11 @@ class OrderService:
         """
 
         def work(connection: Connection) -> int:
-            known = _load(connection, {order.order_id for order in orders})
+            known = load_orders(connection, {order.order_id for order in orders})
             new = {order.order_id for order in orders} - known.keys()
-            _save(connection, [Order(order_id, OrderState.PLACED) for order_id in sorted(new)])
+            save_orders(
+                connection, [Order(order_id, OrderState.PLACED) for order_id in sorted(new)]
+            )
             enqueue(connection, [outgoing(order, SOURCE, now) for order in orders])
             waited = take_early(connection, new)
             if waited:
@@ -83,7 +88,7 @@ class OrderService:
     ) -> Handled:
         """Follow every order; an event whose order isn't known yet is kept until it is."""
         ids = {delivery.envelope.correlation_id for delivery in deliveries}
-        known = _load(connection, ids)
+        known = load_orders(connection, ids)
         changed: dict[str, Order] = {}
         early: dict[str, list[Delivery]] = {}
         out: list[Outgoing] = []
@@ -97,13 +102,13 @@ class OrderService:
                 continue
             if message is not None:
                 # The payload is the event as the payment service encoded it, to the byte.
-                cause, body = delivery.envelope, delivery.record.value
+                cause, body = delivery.envelope.id, delivery.record.value
                 out.append(outgoing(message, SOURCE, now, cause=cause, body=body))
             if after is not before:
                 known[order_id] = changed[order_id] = after
                 # What came too early may have its turn now: this loop takes it at its end.
                 arrived.extend(early.pop(order_id, ()))
-        _save(connection, changed.values())
+        save_orders(connection, changed.values())
         keep_early(connection, [delivery for waits in early.values() for delivery in waits])
         return Handled(out)
 
@@ -120,7 +125,8 @@ class OrderService:
             return int(connection.scalar(count) or 0)
 
 
-def _load(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:
+def load_orders(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:
+    """The orders that are known, by their ids."""
     found: dict[str, Order] = {}
     for row in connection.execute(select(_orders).where(among(_orders.c.order_id, order_ids))):
         reason = Reason(row.reason) if row.reason else None
@@ -128,7 +134,8 @@ def _load(connection: Connection, order_ids: Collection[str]) -> dict[str, Order
     return found
 
 
-def _save(connection: Connection, orders: Iterable[Order]) -> None:
+def save_orders(connection: Connection, orders: Iterable[Order]) -> None:
+    """Keep orders as they are now."""
     rows = [
         {"order_id": order.order_id, "state": order.state.value, "reason": order.reason}
         for order in orders

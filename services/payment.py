@@ -60,7 +60,7 @@ class PaymentService:
             if isinstance(answer, ContractError):
                 handled.refused.append((delivery.record, answer))
             elif answer is not None:
-                handled.outgoing.append(outgoing(answer, SOURCE, now, cause=delivery.envelope))
+                handled.outgoing.append(outgoing(answer, SOURCE, now, cause=delivery.envelope.id))
         return handled
 
     def decide(

@@ -63,7 +63,7 @@ class WarehouseService:
                 }
             )
             handled.outgoing.append(
-                outgoing(ship(parcel, message), SOURCE, now, cause=delivery.envelope)
+                outgoing(ship(parcel, message), SOURCE, now, cause=delivery.envelope.id)
             )
         if rows:
             connection.execute(_parcels.insert().prefix_with("OR IGNORE"), rows)

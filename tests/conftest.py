@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,16 @@ class Home:
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
+
+    def count(self, database: str, what: str) -> int:
+        """How many rows of `what`, a table and perhaps a condition; 0 before it is there."""
+        file = self.path / "databases" / f"{database}.sqlite"
+        try:
+            with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+                query = f"SELECT count(*) FROM {what}"  # noqa: S608 the tests' own words
+                return int(connection.execute(query).fetchone()[0])
+        except sqlite3.Error:
+            return 0
 
     def processes(self) -> list[str]:
         """The command lines of all processes that belong to this home."""

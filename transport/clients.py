@@ -40,6 +40,23 @@ def consumer_client(bootstrap_servers: str, group: str, **overrides: Any) -> Con
     )
 
 
+def producer_client(bootstrap_servers: str, **overrides: Any) -> Producer:
+    """A plain idempotent producer (KIP-98) that sends at once."""
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 0,
+            "partitioner": "murmur2_random",
+            "delivery.timeout.ms": int(PUBLISH_TIMEOUT_SECONDS * 1000),
+            "queue.buffering.max.messages": 200_000,
+            "logger": _client_log,
+            **overrides,
+        }
+    )
+
+
 def cluster_id(bootstrap_servers: str, timeout: float = 30.0) -> str:
     """The id of the Kafka cluster behind `bootstrap_servers`.
 
@@ -65,18 +82,7 @@ class Publisher:
     """Publishes records in order, each once per call, by Kafka's idempotent producer (KIP-98)."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "enable.idempotence": True,
-                "acks": "all",
-                "linger.ms": 5,
-                "partitioner": "murmur2_random",
-                "delivery.timeout.ms": int(PUBLISH_TIMEOUT_SECONDS * 1000),
-                "queue.buffering.max.messages": 200_000,
-                "logger": _client_log,
-            }
-        )
+        self._producer = producer_client(bootstrap_servers, **{"linger.ms": 5})
         self._failed: list[str] = []
 
     def publish(self, records: "Sequence[Outgoing]") -> None:

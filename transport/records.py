@@ -93,7 +93,7 @@ def outgoing(
     contract: Event | Message,
     source: str,
     now: datetime,
-    cause: Envelope | None = None,
+    cause: str | None = None,
     body: bytes | None = None,
 ) -> Outgoing:
     """Wrap a contract for its topic.
@@ -102,7 +102,7 @@ def outgoing(
         contract: what to say.
         source: the service that says it.
         now: when it is published (UTC, aware).
-        cause: the envelope of what led to it.
+        cause: the id of the event or message that led to it.
         body: the encoded contract, where it is there already and must stay as it is.
     """
     spoken = payload_of(contract)
@@ -113,7 +113,7 @@ def outgoing(
         time=now,
         subject=spoken.order_id,
         correlation_id=spoken.order_id,
-        causation_id=cause.id if cause else None,
+        causation_id=cause,
     )
     return Outgoing(
         topic=topic_of(type(contract)),

@@ -1,0 +1,200 @@
+"""Orders placed the message-driven way: `shop ask`, and the demo's styles sync and async."""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cli.composition import order_service, publisher, wait_for_topics
+from cli.console import progress_bar
+from cli.place import Placed, read_purchases
+from cli.settings import Settings
+from domain.contracts import NewOrder
+from domain.errors import BrokerError, ShopError
+from event_log.outbox import Relay
+from request_reply.durable import DurableRequests, recover
+from request_reply.outcomes import Accepted, Declined, ErrorReply, NotSent, Outcome, TimedOut
+from request_reply.requester import Requester, RequesterSettings, Trace
+from services.asking import Asking
+from transport.topics import PAYMENT_REPLIES
+
+ASK_SECONDS = 30.0
+"""How long an answer is waited for."""
+
+TRIES = 5
+"""How often an order is asked before it is given up."""
+
+SYNC_THREADS = 32
+
+
+class Style(StrEnum):
+    """How the order service talks to the payment service."""
+
+    EVENTS = "events"
+    SYNC = "sync"
+    ASYNC = "async"
+
+
+@dataclass
+class Desk:
+    """A requester that is ready, and the orders it asks for."""
+
+    requester: Requester
+    asking: Asking
+
+
+@contextmanager
+def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
+    """A ready requester over the order service's database; what a crash left is recovered first.
+
+    Raises:
+        BrokerError: there is no broker, or every partition of the reply topic is in use.
+    """
+    servers, cluster = wait_for_topics(settings, seconds=10)
+    orders = order_service(settings)
+    orders.database.bind_to_cluster(cluster)
+    relay = Relay(orders.database, publisher(servers))
+    with ExitStack() as stack:
+        partition = stack.enter_context(_reply_partition(settings))
+        asking = Asking(orders)
+        store = DurableRequests(asking)
+        stack.callback(store.close)
+        requester = Requester(RequesterSettings(servers, partition), store, trace).start()
+        stack.callback(requester.stop)
+        if not requester.wait_until_ready(30):
+            raise BrokerError(
+                f"replies on {PAYMENT_REPLIES}[{partition}] can't be read within 30 s"
+            )
+        for future in recover(requester, asking).values():
+            future.result()
+        yield Desk(requester, asking)
+        relay.drain()
+
+
+def ask_all(
+    settings: Settings,
+    file: Path,
+    style: Style,
+    limit: int | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Placed:
+    """Ask for every order of a file, in date order for each customer.
+
+    Raises:
+        ShopError: the file can't be read, or an order got no answer however often it was asked.
+        BrokerError: there is no broker.
+    """
+    orders, refused = read_purchases(file, settings.currency)
+    orders = orders[:limit]
+    with desk(settings) as made, progress_bar("orders asked  ") as bar:
+        known = made.asking.orders.known_orders()
+        task = bar.add_task("", total=len(orders))
+
+        def answered(_: object = None) -> None:
+            bar.advance(task)
+
+        ask = _ask_sync if style is Style.SYNC else _ask_async
+        ask(made.requester, orders, answered, check)
+        new = made.asking.orders.known_orders() - known
+    return Placed(len(orders), new, tuple(refused))
+
+
+def _ask_sync(
+    requester: Requester,
+    orders: Sequence[NewOrder],
+    answered: Callable[[], None],
+    check: Callable[[], None],
+) -> None:
+    """Threads that wait for each answer; all orders of a customer are in one of them."""
+    lanes: list[list[NewOrder]] = [[] for _ in range(SYNC_THREADS)]
+    for order in orders:
+        lanes[zlib.crc32(order.customer_id.encode()) % SYNC_THREADS].append(order)
+
+    def work(lane: Sequence[NewOrder]) -> None:
+        for order in lane:
+            for _ in range(TRIES):
+                outcome = requester.authorize(order, ASK_SECONDS)
+                if _is_answer(outcome):
+                    break
+            else:
+                raise _unanswered(order, outcome)
+            answered()
+
+    with ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="ask") as threads:
+        lanes_done = [threads.submit(work, lane) for lane in lanes]
+        while not all(done.done() for done in lanes_done):
+            check()
+            time.sleep(0.1)
+        for done in lanes_done:
+            done.result()
+
+
+def _ask_async(
+    requester: Requester,
+    orders: Sequence[NewOrder],
+    answered: Callable[[object], None],
+    check: Callable[[], None],
+) -> None:
+    """Ask for one order after the other, and hear of each later."""
+    left = list(orders)
+    for _ in range(TRIES):
+        asked: list[tuple[NewOrder, Future[Outcome]]] = []
+        for number, order in enumerate(left):
+            if number % 500 == 0:
+                check()
+            future = requester.submit(order, ASK_SECONDS)
+            future.add_done_callback(lambda done: answered(done) if _heard(done) else None)
+            asked.append((order, future))
+        left = [order for order, future in asked if not _is_answer(future.result())]
+        if not left:
+            return
+    raise _unanswered(left[0], asked[-1][1].result())
+
+
+def _heard(done: "Future[Outcome]") -> bool:
+    return _is_answer(done.result())
+
+
+def _is_answer(outcome: Outcome) -> bool:
+    if isinstance(outcome, Accepted | Declined):
+        return True
+    if isinstance(outcome, TimedOut | NotSent) or (
+        isinstance(outcome, ErrorReply) and outcome.retryable
+    ):
+        return False
+    raise ShopError(f"an order got no decision: {outcome}")
+
+
+def _unanswered(order: NewOrder, outcome: Outcome) -> ShopError:
+    return ShopError(
+        f"order {order.order_id} got no answer in {TRIES} tries, last: {outcome}. "
+        "`shop requests --state pending` and `--state expired` show what is open"
+    )
+
+
+@contextmanager
+def _reply_partition(settings: Settings) -> Iterator[int]:
+    """A partition of the reply topic that no other requester of this home uses."""
+    folder = settings.home / "replies"
+    folder.mkdir(parents=True, exist_ok=True)
+    for partition in range(settings.partitions):
+        lock = FileLock(folder / f"{partition}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        try:
+            yield partition
+        finally:
+            lock.release()
+        return
+    raise BrokerError(
+        f"all {settings.partitions} partitions of {PAYMENT_REPLIES} are used by other requesters: "
+        "stop one, or start with more SHOP_PARTITIONS in a fresh SHOP_HOME"
+    )

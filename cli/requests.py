@@ -1,0 +1,103 @@
+"""`shop ask` and `shop requests`: the message-driven way, one order at a time and looked at."""
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+from rich import box
+from rich.table import Table
+
+from cli.asking import ASK_SECONDS, desk
+from cli.composition import order_service
+from cli.console import err, out, print_json
+from cli.settings import Settings
+from domain.contracts import NewOrder
+from domain.errors import ShopError
+from domain.house_accounts import house_address
+from domain.money import format_amount, parse_amount
+from domain.requests import RequestState
+from request_reply.outcomes import Accepted, Declined, Outcome
+from services.asked import counts, standings
+
+
+def ask(
+    customer: Annotated[str, typer.Option(help="Customer id, such as 00042.")],
+    amount: Annotated[str, typer.Option(help="Amount, such as 12.50.")],
+    order: Annotated[str | None, typer.Option(help="Order id; else a new one.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds to wait.")] = ASK_SECONDS,
+    trace: Annotated[bool, typer.Option("--trace", help="Show what goes over the wire.")] = False,
+) -> None:
+    """Ask the payment service to authorize one order, and print the answer."""
+    settings = Settings()
+    if not customer.isascii() or not customer.isdigit() or len(customer) > 18:
+        raise typer.BadParameter(f"customer {customer!r} is not a number such as 00042")
+    asked = NewOrder(
+        order_id=order or f"ask/{uuid4()}",
+        customer_id=customer,
+        ordered_at=datetime.now(UTC).replace(microsecond=0),
+        amount=parse_amount(amount, settings.currency),
+        items=1,
+        billing_address=house_address(customer),
+    )
+    with desk(settings, _show if trace else None) as made:
+        began = time.perf_counter()
+        outcome = made.requester.authorize(asked, timeout)
+        milliseconds = (time.perf_counter() - began) * 1000
+    said = _in_words(outcome)
+    out.print(
+        f"order {asked.order_id}, customer {customer}, "
+        f"{format_amount(asked.amount.cents, settings.currency)} {settings.currency}: "
+        f"{said} ({milliseconds:.1f} ms)",
+        highlight=False,
+    )
+    if not isinstance(outcome, Accepted | Declined):
+        raise typer.Exit(1)
+
+
+def requests(
+    state: Annotated[RequestState | None, typer.Option(help="Only these.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show what the order service has asked the payment service, and how that stands."""
+    database = order_service(Settings()).database
+    with database.reading() as connection:
+        found = standings(connection, state, limit)
+        total = counts(connection)
+    if json:
+        every = {each.value: total.get(each, 0) for each in RequestState}
+        print_json({"counts": every, "requests": [asdict(each) for each in found]})
+        return
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    for heading in ("order", "state", "answer", "asked (UTC)", "settled after"):
+        table.add_column(heading, no_wrap=heading != "order", overflow="fold")
+    for each in found:
+        took = (
+            f"{(each.settled_at - each.asked_at).total_seconds():.3f} s" if each.settled_at else ""
+        )
+        asked_at = f"{each.asked_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(each.order_id, each.state.value, each.outcome or "", asked_at, took)
+    out.print(table)
+    out.print(", ".join(f"{total.get(each, 0):,} {each.value}" for each in RequestState))
+
+
+def _show(direction: str, where: str, headers: object, body: bytes | None) -> None:
+    err.print(f"[bold]{direction}[/] {where}", highlight=False)
+    for name, value in headers or ():  # type: ignore[attr-defined]
+        readable = (value or b"").decode(errors="replace")
+        shown = readable if readable.isprintable() else f"0x{value.hex()}"
+        err.print(f"    {name}: {shown}", markup=False, highlight=False)
+    err.print(f"    {(body or b'').decode(errors='replace')}", markup=False, highlight=False)
+
+
+def _in_words(outcome: Outcome) -> str:
+    if isinstance(outcome, Accepted):
+        return "accepted"
+    if isinstance(outcome, Declined):
+        return f"declined, {outcome.reason.value.replace('_', ' ')}"
+    if not outcome.__dataclass_fields__:
+        raise ShopError("the requester was stopped before an answer came")
+    return f"no decision: {outcome}"

@@ -1,0 +1,72 @@
+"""Requests that survive a crash: kept with the order, settled with the order."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from functools import partial
+
+from event_log.group_commit import GroupCommit
+from request_reply.outcomes import Outcome
+from request_reply.requester import Requester
+from services.asked import Asked
+from services.asking import Asking, Reply
+from transport.topics import TopicPartition
+
+RECOVER_SECONDS = 30.0
+"""How long a request that is asked again after a crash is waited for."""
+
+
+class DurableRequests:
+    """The store of a requester: the order service's database, many requests a transaction."""
+
+    def __init__(self, asking: Asking, on_outgoing: Callable[[], None] = lambda: None) -> None:
+        """Keep requests in the database of `asking`; say by `on_outgoing` when its outbox fills."""
+        self._asking = asking
+        self._commits = GroupCommit(asking.database)
+        self._on_outgoing = on_outgoing
+
+    def keep(self, asked: Asked) -> "Future[None]":
+        """Keep a request with its order; the future is done at the commit."""
+        return self._commits.submit(
+            lambda connection: self._asking.ask(connection, [asked], datetime.now(UTC))
+        )
+
+    def take_replies(self, replies: Sequence[Reply], place: TopicPartition, after: int) -> None:
+        """Settle orders and requests, and move the reply partition's position, in a transaction."""
+        take = partial(
+            self._asking.take_replies,
+            replies=replies,
+            offsets={place: after},
+            now=datetime.now(UTC),
+        )
+        if self._asking.database.in_transaction(take):
+            self._on_outgoing()
+
+    def give_up(self, ids: Sequence[str]) -> None:
+        """Note that the time of requests is over."""
+        give_up = partial(self._asking.give_up, ids=ids, now=datetime.now(UTC))
+        self._asking.database.in_transaction(give_up)
+
+    def next_offset(self, place: TopicPartition) -> int | None:
+        """The offset after the last reply that was taken from a partition."""
+        return self._asking.next_offset(place)
+
+    def close(self) -> None:
+        """Commit what waits."""
+        self._commits.close()
+
+
+def recover(requester: Requester, asking: Asking) -> "dict[str, Future[Outcome]]":
+    """Ask again what a crashed requester has asked, and nobody has answered.
+
+    Each is asked with its own correlation id and deadline. What was decided meanwhile is answered
+    as it was decided; what was not, and is past its deadline, is answered as expired, and never
+    decided. So afterwards it is known of each whether it was charged.
+
+    Returns:
+        By order id, the future of its outcome.
+    """
+    return {
+        asked.order.order_id: requester.resend(asked, RECOVER_SECONDS)
+        for asked in asking.unanswered()
+    }

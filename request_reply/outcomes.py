@@ -1,0 +1,62 @@
+"""What can become of a request, each with a name of its own."""
+
+from dataclasses import dataclass
+
+from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, Failure, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The order is authorized."""
+
+    authorization: AuthorizationAccepted
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The order is not authorized, and why."""
+
+    authorization: AuthorizationDeclined
+
+    @property
+    def reason(self) -> Reason:
+        """Why."""
+        return self.authorization.reason
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """The payment service answered that it did not decide, and why."""
+
+    code: Failure
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """No reply came in time. It may still come: then the request's record says late."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The request did not leave, and why: nobody was asked."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A reply came that can't be decoded, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The requester was stopped before a reply came."""
+
+
+Outcome = Accepted | Declined | ErrorReply | TimedOut | NotSent | Undecodable | Stopped

@@ -1,0 +1,227 @@
+"""The responder: the payment service, asked by messages.
+
+Order of work for a batch: decide and commit, publish the replies, commit the offsets. A crash
+between two of these steps makes the batch come again; then each order gets the answer it got.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import TopicPartition as KafkaTopicPartition
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
+
+from domain.errors import BrokerError, ContractError
+from event_log.outbox import Publishes, Relay
+from request_reply.partitions import KnowsPartitions, Partitions
+from request_reply.requests import (
+    BrokenRequest,
+    Request,
+    Unaddressed,
+    reply_to,
+    understand_request,
+)
+from request_reply.verdicts import Verdicts, after
+from services.payment import PaymentService
+from transport.clients import consumer_client
+from transport.records import Record, record_of
+from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, TopicPartition
+
+_log = logging.getLogger(__name__)
+
+GROUP = "shop-responder"
+SESSION_SECONDS = 10
+"""How long the partitions of a responder that was killed wait for another."""
+
+LETTERS_PAUSE_SECONDS = 5.0
+"""How long dead letters that could not be published wait for the next try."""
+
+
+class Responder:
+    """Answers AuthorizePayment from the payment service's own accounts, once for every order."""
+
+    def __init__(
+        self,
+        service: PaymentService,
+        bootstrap_servers: str,
+        publisher: Publishes,
+        reply_topics: frozenset[str] = frozenset({PAYMENT_REPLIES}),
+        batch: int = 500,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        partitions: KnowsPartitions | None = None,
+    ) -> None:
+        """Connect nothing yet.
+
+        Args:
+            service: the payment service, over its database.
+            bootstrap_servers: where requests are read.
+            publisher: by which replies and dead letters go.
+            reply_topics: where replies may go; a request for another gets none.
+            batch: most requests in one transaction.
+            clock: the time (UTC, aware), by which requests are past their deadline.
+            partitions: says which partitions the reply topics have; else the broker is asked.
+        """
+        self._verdicts = Verdicts(service, clock)
+        self._servers = bootstrap_servers
+        self._publisher = publisher
+        self._reply_topics = reply_topics
+        self._batch = batch
+        self._clock = clock
+        self._partitions = partitions or Partitions(bootstrap_servers)
+        self._relay = Relay(service.database, publisher)
+        self._letters_wait = True
+        self._letters_try_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Answer requests until `stop` is set; the batch at hand is answered first.
+
+        While the broker is away, replies are tried again; offsets are committed after them only.
+
+        Raises:
+            BrokerError: requests can't be read any more.
+            StoreError: the payment database can't be written.
+        """
+        with self._subscribed() as consumer:
+            self._send_letters()
+            while not stop.is_set():
+                records = self._take(consumer)
+                if not records:
+                    self._send_letters()
+                    continue
+                try:
+                    self._until_answered(records, stop)
+                except BrokerError as error:
+                    if not stop.is_set():
+                        raise
+                    _log.warning("stopped before %d requests got replies: %s", len(records), error)
+                    return
+                _commit(consumer, after(records))
+
+    def answer(self, records: Sequence[Record]) -> None:
+        """Decide a batch of requests in one transaction, then publish the replies.
+
+        What can't be answered or handled becomes a dead letter in that transaction. Doing it again
+        gives every order the answer it got, and writes no dead letter twice.
+
+        Raises:
+            BrokerError: not every reply is out; the decisions are kept.
+            StoreError: the payment database can't be written; nothing has changed.
+        """
+        verdicts, letters = self._verdicts.on(self._understand(records))
+        self._letters_wait = self._letters_wait or letters
+        now = self._clock()
+        replies = [
+            reply_to(verdict.asked, verdict.answer, now)
+            for verdict in verdicts
+            if verdict.answer is not None and not isinstance(verdict.asked, Unaddressed)
+        ]
+        if replies:
+            self._publisher.publish(replies)
+        self._send_letters()
+
+    def _understand(self, records: Sequence[Record]) -> list[Request | BrokenRequest | Unaddressed]:
+        understood = [understand_request(record, self._reply_topics) for record in records]
+        places = {
+            (asked.address.topic, asked.address.partition)
+            for asked in understood
+            if not isinstance(asked, Unaddressed)
+        }
+        missing = {place for place in places if not self._partitions.has(*place)}
+        if not missing:
+            return understood
+        return [
+            asked
+            if isinstance(asked, Unaddressed)
+            or (asked.address.topic, asked.address.partition) not in missing
+            else _nowhere(asked)
+            for asked in understood
+        ]
+
+    def _send_letters(self) -> None:
+        """Publish dead letters that wait; those that can't go hold nobody up."""
+        if not self._letters_wait or monotonic() < self._letters_try_at:
+            return
+        try:
+            self._relay.drain()
+        except BrokerError as error:
+            self._letters_try_at = monotonic() + LETTERS_PAUSE_SECONDS
+            _log.warning("dead letters wait in the outbox: %s", error)
+        else:
+            self._letters_wait = False
+
+    def _until_answered(self, records: Sequence[Record], stop: threading.Event) -> None:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(BrokerError),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            sleep=sleep_using_event(stop),
+            stop=stop_when_event_set(stop),
+            before_sleep=_say_why,
+            reraise=True,
+        ):
+            with attempt:
+                self.answer(records)
+
+    @contextmanager
+    def _subscribed(self) -> Iterator[Consumer]:
+        consumer = consumer_client(
+            self._servers, GROUP, **{"session.timeout.ms": SESSION_SECONDS * 1000}
+        )
+        try:
+            consumer.subscribe([PAYMENT_REQUESTS])
+            yield consumer
+        finally:
+            consumer.close()
+
+    def _take(self, consumer: Consumer) -> list[Record]:
+        """The first request that comes, and what else is there by then."""
+        try:
+            first = consumer.poll(0.1)
+            if first is None:
+                return []
+            messages = [first]
+            if self._batch > 1:
+                messages += consumer.consume(self._batch - 1, timeout=0)
+        except KafkaException as error:
+            raise BrokerError(f"requests can't be read: {error.args[0].str()}") from error
+        records = []
+        for message in messages:
+            trouble = message.error()
+            if trouble is None:
+                records.append(record_of(message))
+            elif trouble.fatal():
+                raise BrokerError(f"requests can't be read: {trouble.str()}")
+            else:
+                _log.warning("reading requests: %s", trouble.str())
+        return records
+
+
+def _nowhere(asked: Request | BrokenRequest) -> Unaddressed:
+    address = asked.address
+    where = address.topic if address.partition is None else f"{address.topic}[{address.partition}]"
+    return Unaddressed(asked.record, ContractError(f"replies can't go to {where}: there is none"))
+
+
+def _commit(consumer: Consumer, offsets: dict[TopicPartition, int]) -> None:
+    """Commit offsets; where that fails the requests come again, to this responder or another."""
+    try:
+        committed = consumer.commit(
+            offsets=[KafkaTopicPartition(*place, offset) for place, offset in offsets.items()],
+            asynchronous=False,
+        )
+    except KafkaException as error:
+        _log.warning("offsets are not committed, requests will repeat: %s", error.args[0].str())
+        return
+    for place in committed or ():
+        if place.error is not None:
+            _log.warning("%s[%d] is not committed: %s", place.topic, place.partition, place.error)
+
+
+def _say_why(state: RetryCallState) -> None:
+    why = state.outcome.exception() if state.outcome else None
+    _log.warning("replies are not out, attempt %d: %s", state.attempt_number, why)

@@ -1,0 +1,154 @@
+"""What requests get, decided in one transaction: answers, error replies, dead letters."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from domain.contracts import Authorization, Failure
+from domain.errors import ContractError, StoreError
+from event_log.inbox import advance, next_offsets
+from event_log.outbox import enqueue
+from request_reply.requests import Answer, BrokenRequest, Request, Unaddressed, failed
+from services.payment import PaymentService
+from transport.envelope import format_time
+from transport.records import Record, dead_letter
+from transport.topics import TopicPartition
+
+_log = logging.getLogger(__name__)
+
+NAME = "responder"
+"""Under which name dead letters are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a record gets: an answer, if it may be told; why it is a dead letter, if it is."""
+
+    asked: Request | BrokenRequest | Unaddressed
+    answer: Answer | None
+    why: ContractError | None = None
+
+
+class Verdicts:
+    """Decides batches of requests on the payment service's accounts."""
+
+    def __init__(self, service: PaymentService, clock: Callable[[], datetime]) -> None:
+        """Decide by `service`; by `clock` requests are past their deadline."""
+        self._service = service
+        self._database = service.database
+        self._clock = clock
+
+    def on(
+        self, understood: Sequence[Request | BrokenRequest | Unaddressed]
+    ) -> tuple[list[Verdict], bool]:
+        """Decide a batch: accounts, dead letters and positions in one transaction.
+
+        Where that fails unexpectedly, each request is decided in a transaction of its own, so that
+        one that can't be decided holds none of its neighbours up.
+
+        Returns:
+            For each record its verdict, in order; and whether dead letters wait in the outbox.
+
+        Raises:
+            StoreError: the database can't be written.
+        """
+        requests = [asked for asked in understood if isinstance(asked, Request)]
+
+        def keep(connection: Connection, decided: Sequence[Verdict]) -> tuple[list[Verdict], bool]:
+            following = iter(decided)
+            verdicts = [
+                next(following) if isinstance(asked, Request) else _undecided(asked)
+                for asked in understood
+            ]
+            return verdicts, self._keep(connection, verdicts)
+
+        try:
+            return self._database.in_transaction(
+                lambda connection: keep(connection, self._decide(connection, requests))
+            )
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever it was, the neighbours go on
+            _log.warning(
+                "%d requests can't be decided together, each is decided alone: %r",
+                len(requests),
+                error,
+            )
+        alone = [self._decide_alone(request) for request in requests]
+        return self._database.in_transaction(lambda connection: keep(connection, alone))
+
+    def _decide_alone(self, request: Request) -> Verdict:
+        try:
+            (verdict,) = self._database.in_transaction(
+                lambda connection: self._decide(connection, [request])
+            )
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001 whatever it was, who asked is told
+            order_id = request.order.order_id
+            _log.exception("%s: order %s can't be decided", request.record.place, order_id)
+            message = "deciding failed; the responder's log says why"
+            return Verdict(request, failed(order_id, Failure.INTERNAL_ERROR, message))
+        return verdict
+
+    def _decide(self, connection: Connection, requests: Sequence[Request]) -> list[Verdict]:
+        now = self._clock()
+        # By identity: the same order may be asked twice, with two deadlines.
+        expired = {
+            id(request.order)
+            for request in requests
+            if request.expires_at is not None and request.expires_at <= now
+        }
+        answers = self._service.decide(
+            connection,
+            [request.order for request in requests],
+            may_decide=lambda order: id(order) not in expired,
+        )
+        return [
+            _verdict(request, answer) for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    def _keep(self, connection: Connection, verdicts: Sequence[Verdict]) -> bool:
+        """Write dead letters and positions; a record that came before has its letter already."""
+        now = self._clock()
+        before = next_offsets(connection)
+        letters = [
+            dead_letter(record, NAME, verdict.why, now)
+            for verdict in verdicts
+            if verdict.why is not None
+            and (record := verdict.asked.record).offset >= before.get(_place(record), 0)
+        ]
+        advance(connection, after([verdict.asked.record for verdict in verdicts]))
+        return enqueue(connection, letters) > 0
+
+
+def after(records: Sequence[Record]) -> dict[TopicPartition, int]:
+    """For each partition, the offset after the last of these records."""
+    offsets: dict[TopicPartition, int] = {}
+    for record in records:
+        place = _place(record)
+        offsets[place] = max(offsets.get(place, 0), record.offset + 1)
+    return offsets
+
+
+def _verdict(request: Request, answer: Authorization | ContractError | None) -> Verdict:
+    order_id = request.order.order_id
+    if answer is None:
+        until = format_time(request.expires_at) if request.expires_at else "never"
+        return Verdict(
+            request, failed(order_id, Failure.EXPIRED, f"not decided by {until}, its deadline")
+        )
+    if isinstance(answer, ContractError):
+        return Verdict(request, failed(order_id, Failure.REFUSED, str(answer)), answer)
+    return Verdict(request, answer)
+
+
+def _undecided(asked: BrokenRequest | Unaddressed) -> Verdict:
+    return Verdict(asked, asked.answer if isinstance(asked, BrokenRequest) else None, asked.why)
+
+
+def _place(record: Record) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

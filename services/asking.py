@@ -1,0 +1,110 @@
+"""The order service as the payment service's client: what it keeps when it asks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from domain.contracts import Authorization, AuthorizationFailed, Message, RecordRevenue
+from domain.order import Order, OrderState, follow
+from domain.requests import RequestState, after_giving_up, after_reply, outcome_of
+from event_log.inbox import advance, next_offsets
+from event_log.outbox import enqueue
+from services.asked import Asked, keep_asked, keep_states, states_of, unanswered
+from services.order import SOURCE, OrderService, load_orders, save_orders
+from transport.records import Outgoing, outgoing
+from transport.topics import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply that was understood: to which request, what it says, its bytes, and its own id."""
+
+    correlation_id: str
+    said: Authorization | AuthorizationFailed
+    body: bytes
+    id: str | None
+
+
+class Asking:
+    """What happens in the order service's database when it asks and is answered."""
+
+    def __init__(self, orders: OrderService) -> None:
+        """Keep requests beside the orders of `orders`."""
+        self.orders = orders
+        self.database = orders.database
+
+    def ask(self, connection: Connection, asked: Sequence[Asked], now: datetime) -> None:
+        """Decide to ask: orders and pending requests, in one transaction."""
+        known = load_orders(connection, {each.order.order_id for each in asked})
+        new = {each.order.order_id for each in asked} - known.keys()
+        save_orders(connection, [Order(each, OrderState.PLACED) for each in sorted(new)])
+        keep_asked(connection, asked, now)
+
+    def take_replies(
+        self,
+        connection: Connection,
+        replies: Sequence[Reply],
+        offsets: Mapping[TopicPartition, int],
+        now: datetime,
+    ) -> int:
+        """Take replies in: orders, requests, ShipOrder and RecordRevenue, in one transaction.
+
+        Replies to requests that nobody here has asked are left alone.
+
+        Returns:
+            How many records wait in the outbox because of them.
+        """
+        states = states_of(connection, [reply.correlation_id for reply in replies])
+        orders = load_orders(connection, {reply.said.order_id for reply in replies})
+        changed: dict[str, Order] = {}
+        stand: list[tuple[str, RequestState, str | None]] = []
+        out: list[Outgoing] = []
+        for reply in replies:
+            state = states.get(reply.correlation_id)
+            if state is None:
+                continue
+            states[reply.correlation_id] = after = after_reply(state, reply.said)
+            if after is not state:
+                stand.append((reply.correlation_id, after, outcome_of(reply.said)))
+            if isinstance(reply.said, AuthorizationFailed):
+                continue
+            before = orders.get(reply.said.order_id)
+            order, message = follow(before, reply.said)
+            if order is None or order is before:
+                continue
+            orders[order.order_id] = changed[order.order_id] = order
+            # Nobody subscribes here: the order service itself tells who must know, and each
+            # message carries the event as the payment service encoded it, to the byte.
+            told: list[Message] = [RecordRevenue(reply.said)]
+            if message is not None:
+                told.append(message)
+            out += [outgoing(each, SOURCE, now, cause=reply.id, body=reply.body) for each in told]
+        save_orders(connection, changed.values())
+        keep_states(connection, stand, now)
+        advance(connection, offsets)
+        return enqueue(connection, out)
+
+    def give_up(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
+        """Note that the time of these requests is over."""
+        states = states_of(connection, ids)
+        keep_states(
+            connection,
+            [
+                (correlation_id, after_giving_up(state), None)
+                for correlation_id, state in states.items()
+                if after_giving_up(state) is not state
+            ],
+            now,
+        )
+
+    def unanswered(self) -> list[Asked]:
+        """What was asked, and nobody has answered yet."""
+        with self.database.reading() as connection:
+            return unanswered(connection)
+
+    def next_offset(self, place: TopicPartition) -> int | None:
+        """The offset after the last reply that was taken from a partition."""
+        with self.database.reading() as connection:
+            return next_offsets(connection).get(place)

@@ -1,0 +1,145 @@
+"""Three ways of talking, one business: the same orders, the same answers, the same report."""
+
+import random
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from cli.asking import desk
+from cli.composition import order_service, publisher
+from cli.place import read_purchases
+from cli.settings import Settings
+from cli.settled import wait_until_settled
+from event_log.outbox import Relay
+from request_reply.outcomes import Accepted, Declined
+from tests import expected
+from tests.conftest import Home
+from tests.integration.test_pipeline import header, records
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def running(home: Home, *services: str) -> Iterator[dict[str, "subprocess.Popen[str]"]]:
+    """Services as processes on the home's own broker, with topics."""
+    assert home.shop("broker", "start").returncode == 0
+    assert home.shop("topics", "create").returncode == 0
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    made = {name: home.start("run", name, **quiet) for name in services}
+    try:
+        yield made
+    finally:
+        for process in made.values():
+            process.terminate()
+        for process in made.values():
+            process.wait(60)
+
+
+def settings_of(home: Home) -> Settings:
+    return Settings(home=home.path, bootstrap_servers=servers_of(home))
+
+
+def servers_of(home: Home) -> str:
+    done = home.shop("broker", "start")
+    return next(word for word in done.stdout.split() if word.startswith("127.0.0.1:"))
+
+
+@pytest.mark.parametrize("style", ["events", "sync", "async"])
+def test_each_style_gives_the_same_report(home: Home, style: str) -> None:
+    home.settings |= {"ORDERS": "2500", "STYLE": style}
+    done = home.shop("demo")
+    assert done.returncode == 0, done.stderr
+    orders = expected.purchases(2500)
+    decided = expected.outcomes(orders)
+    wanted = expected.report(orders, decided)
+    found = home.report()
+    assert (found["months"], found["totals"]) == (wanted["months"], wanted["totals"])
+    accepted = Counter(order.order_id for order in orders if decided[order.order_id] == "accepted")
+    sent = records(servers_of(home), "warehouse.requests")
+    assert Counter(header(message, "ce_correlationid") for message in sent) == accepted
+    if style != "events":
+        told = records(servers_of(home), "reporting.requests")
+        assert len(told) == 2500
+        assert records(servers_of(home), "authorizations") == []
+
+
+def test_a_third_of_the_customers_each_way_and_some_orders_both_ways(home: Home) -> None:
+    """Responder and payment service share the payment database, and run at once."""
+    purchases = expected.purchases(3000)
+    orders = read_purchases(expected.DATA, "USD")[0][:3000]
+    # Of customers, not of orders: an account's answers depend on the order of what is asked.
+    ways = [[o for o in orders if int(o.customer_id) % 3 == way] for way in range(3)]
+    waited_for = [o for o in ways[1] if int(o.customer_id) % 4 == 0]
+    ways[1] = [o for o in ways[1] if int(o.customer_id) % 4 != 0]
+    with running(home, "order", "payment", "responder", "warehouse", "recorder"):
+        settings = settings_of(home)
+        servers = settings.bootstrap_servers
+        assert servers is not None
+        order = order_service(settings)
+        with desk(settings) as made, ThreadPoolExecutor(2) as threads:
+            futures = [made.requester.submit(each, 60) for each in [*ways[0], *ways[1]]]
+            blocking = threads.submit(
+                lambda: [made.requester.authorize(each, 60) for each in waited_for]
+            )
+            order.place(ways[2], datetime.now(UTC))
+            Relay(order.database, publisher(servers)).drain()
+            answers = [future.result(120) for future in futures] + blocking.result(120)
+            assert {type(answer) for answer in answers} <= {Accepted, Declined}
+            wait_until_settled(settings, servers)
+            both = [made.requester.authorize(each, 60) for each in ways[2][:100]]
+            assert {type(answer) for answer in both} <= {Accepted, Declined}
+        order.place(ways[0][:100], datetime.now(UTC))
+        Relay(order.database, publisher(servers)).drain()
+        wait_until_settled(settings, servers)
+        wanted = expected.report(purchases, expected.outcomes(purchases))
+        assert home.report()["totals"] == wanted["totals"]
+        assert home.count("payment", "account_events") == 3000
+        sent = [header(m, "ce_correlationid") for m in records(servers, "warehouse.requests")]
+        assert len(sent) == len(set(sent)) == wanted["totals"]["accepted"]["orders"]
+
+
+def test_requester_and_responder_killed_again_and_again_settle_and_charge_every_order_once(
+    home: Home,
+) -> None:
+    chance = random.Random(5)
+    orders = 1200
+    command = ("place", str(expected.DATA), "--limit", str(orders), "--style", "async")
+    with running(home, "order", "responder", "warehouse", "recorder") as services:
+        for kill in range(8):
+            target = chance.randrange(1, orders)
+            asking = home.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_for(
+                lambda asking=asking, target=target: (  # type: ignore[misc]
+                    asking.poll() is not None
+                    or (
+                        (home.path / "databases" / "payment.sqlite").exists()
+                        and home.count("payment", "account_events") >= target
+                    )
+                ),
+                f"{target} decisions, or the end",
+            )
+            if kill % 2:
+                services["responder"].send_signal(signal.SIGKILL)
+                services["responder"].wait()
+                quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+                services["responder"] = home.start("run", "responder", **quiet)
+            asking.send_signal(signal.SIGKILL)
+            asking.wait()
+        done = home.shop(*command)
+        assert done.returncode == 0, done.stderr
+        settings = settings_of(home)
+        assert settings.bootstrap_servers is not None
+        wait_until_settled(settings, settings.bootstrap_servers)
+    purchases = expected.purchases(orders)
+    wanted = expected.report(purchases, expected.outcomes(purchases))
+    assert home.report()["totals"] == wanted["totals"]
+    assert home.count("payment", "account_events") == orders
+    answered = "requests WHERE state IN ('answered', 'late')"
+    assert home.count("order", answered) == orders
