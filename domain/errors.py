@@ -7,7 +7,8 @@
     ├── ContractError          a record that breaks its contract: a dead letter
     │   ├── MalformedRecord    headers or body can't be decoded
     │   ├── UnknownType        well formed, but of a type that nobody handles here
-    │   └── CurrencyMismatch   an order in a currency that the account doesn't hold
+    │   ├── CurrencyMismatch   an order in a currency that the account doesn't hold
+    │   └── OrderConflict      an order id that is another customer's order already
     ├── PurchaseLineError      a line of the purchase file that is no purchase
     ├── BrokerError            the broker can't be had, started or reached
     │   └── JarError           a jar that can't be downloaded, or isn't the one recorded
@@ -39,6 +40,10 @@ class UnknownType(ContractError):
 
 class CurrencyMismatch(ContractError):
     """An order in a currency that the customer's account doesn't hold."""
+
+
+class OrderConflict(ContractError):
+    """An order id under which another customer has placed an order already."""
 
 
 class PurchaseLineError(ShopError):

@@ -1,45 +1,47 @@
-"""Group commit: pieces of work from many threads, one transaction for all that wait."""
+"""Group commit: items from many threads, one transaction for all that wait."""
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
 from domain.errors import StoreError
 from event_log.database import Database
 
-Result = TypeVar("Result")
-
-_Work = tuple[Callable[[Connection], Any], Future[Any]]
+Item = TypeVar("Item")
 
 MOST_AT_ONCE = 1000
-"""Pieces of work in one transaction, at most."""
+"""Items in one transaction, at most."""
 
 
-class GroupCommit:
-    """Runs work in transactions of its thread; each piece's future is done after its commit.
+class GroupCommit(Generic[Item]):
+    """Carries out items in transactions of its thread; an item's future is done at its commit.
 
-    A piece that raises fails alone: the others of its transaction are run again without it.
+    An item that can't be carried out fails alone: the others of its transaction are tried again
+    without it.
     """
 
-    def __init__(self, database: Database) -> None:
-        """Begin; `close` ends it."""
+    def __init__(
+        self, database: Database, work: Callable[[Connection, Sequence[Item]], object]
+    ) -> None:
+        """Begin; `work` carries out items in a transaction, and `close` ends it."""
         self._database = database
-        self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._work = work
+        self._waiting: queue.SimpleQueue[tuple[Item, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Connection], Result]) -> "Future[Result]":
-        """Run `work` soon; its result, or what it raised, is in the future."""
-        done: Future[Result] = Future()
-        self._waiting.put((work, done))
+    def submit(self, item: Item) -> "Future[None]":
+        """Carry out `item` soon, after those that were submitted before."""
+        done: Future[None] = Future()
+        self._waiting.put((item, done))
         return done
 
     def close(self) -> None:
-        """Do what waits, then end."""
+        """Carry out what waits, then end."""
         self._waiting.put(None)
         self._thread.join()
 
@@ -52,20 +54,19 @@ class GroupCommit:
             ending = None in taken
             self._commit([each for each in taken if each is not None])
 
-    def _commit(self, works: list[_Work]) -> None:
-        if not works:
+    def _commit(self, waiting: Sequence[tuple[Item, "Future[None]"]]) -> None:
+        if not waiting:
             return
+        items = [item for item, _ in waiting]
         try:
-            results = self._database.in_transaction(
-                lambda connection: [work(connection) for work, _ in works]
-            )
-        except Exception as error:  # noqa: BLE001 it goes to whoever asked for the work
-            if len(works) == 1 or isinstance(error, StoreError):
-                for _, done in works:
+            self._database.in_transaction(lambda connection: self._work(connection, items))
+        except Exception as error:  # noqa: BLE001 it goes to whoever submitted the item
+            if len(waiting) == 1 or isinstance(error, StoreError):
+                for _, done in waiting:
                     done.set_exception(error)
                 return
-            for each in works:
+            for each in waiting:
                 self._commit([each])
             return
-        for (_, done), result in zip(works, results, strict=True):
-            done.set_result(result)
+        for _, done in waiting:
+            done.set_result(None)

@@ -22,14 +22,15 @@ class DurableRequests:
     def __init__(self, asking: Asking, on_outgoing: Callable[[], None] = lambda: None) -> None:
         """Keep requests in the database of `asking`; say by `on_outgoing` when its outbox fills."""
         self._asking = asking
-        self._commits = GroupCommit(asking.database)
+        self._commits: GroupCommit[Asked] = GroupCommit(
+            asking.database,
+            lambda connection, asked: asking.ask(connection, asked, datetime.now(UTC)),
+        )
         self._on_outgoing = on_outgoing
 
     def keep(self, asked: Asked) -> "Future[None]":
         """Keep a request with its order; the future is done at the commit."""
-        return self._commits.submit(
-            lambda connection: self._asking.ask(connection, [asked], datetime.now(UTC))
-        )
+        return self._commits.submit(asked)
 
     def take_replies(self, replies: Sequence[Reply], place: TopicPartition, after: int) -> None:
         """Settle orders and requests, and move the reply partition's position, in a transaction."""

@@ -18,6 +18,13 @@ from uuid import UUID
 
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaTopicPartition
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 
 from domain.contracts import AuthorizePayment, NewOrder
 from domain.errors import BrokerError
@@ -247,9 +254,17 @@ class Requester:
     def _position(self, consumer: Consumer) -> None:
         """Read from where replies were last taken, else from the partition's end as it is now."""
         offset = self._store.next_offset(self._place) if self._store is not None else None
-        if offset is None:
-            here = KafkaTopicPartition(*self._place)
-            _low, offset = consumer.get_watermark_offsets(here, timeout=30)
+        # A topic that was just made has no leader yet; a partition that isn't there never has.
+        for attempt in Retrying(
+            retry=retry_if_exception_type(KafkaException),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            stop=stop_after_delay(30) | stop_when_event_set(self._stopping),
+            reraise=True,
+        ):
+            with attempt:
+                here = KafkaTopicPartition(*self._place)
+                low, high = consumer.get_watermark_offsets(here, timeout=10)
+        offset = high if offset is None else min(max(offset, low), high)
         consumer.assign([KafkaTopicPartition(*self._place, offset)])
         self._ready.set()
 

@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from domain.authorization import Account, account_from, authorize
 from domain.contracts import Authorization, NewOrder
-from domain.errors import ContractError
+from domain.errors import ContractError, OrderConflict
 from domain.house_accounts import HouseAccounts
 from event_log.database import Database, among, table_of
 from event_log.inbox import InboxRow, PositionRow
@@ -82,6 +82,7 @@ class PaymentService:
             For each order its answer, why it was refused, or `None` where it was not to be decided.
         """
         accounts = self._load(connection, {order.customer_id for order in orders})
+        owners = _owners(connection, [order.order_id for order in orders])
         answers: list[Authorization | ContractError | None] = []
         decided: list[Authorization] = []
         for order in orders:
@@ -90,7 +91,13 @@ class PaymentService:
             if known is not None or not may_decide(order):
                 answers.append(known)
                 continue
+            owner = owners.setdefault(order.order_id, order.customer_id)
             try:
+                if owner != order.customer_id:
+                    raise OrderConflict(
+                        f"order {order.order_id} of customer {order.customer_id} is an order of "
+                        f"customer {owner} already"
+                    )
                 answer = authorize(account, order)
             except ContractError as error:
                 answers.append(error)
@@ -115,6 +122,13 @@ class PaymentService:
             customer: account_from(self._accounts.terms_of(customer), events)
             for customer, events in history.items()
         }
+
+
+def _owners(connection: Connection, order_ids: Sequence[str]) -> dict[str, str]:
+    """By order id, the customer whose account has decided it."""
+    columns = (_account_events.c.order_id, _account_events.c.customer_id)
+    rows = connection.execute(select(*columns).where(among(_account_events.c.order_id, order_ids)))
+    return {row.order_id: row.customer_id for row in rows}
 
 
 def _keep(connection: Connection, events: Iterable[Authorization]) -> None:

@@ -16,6 +16,9 @@ _log = logging.getLogger(__name__)
 # librdkafka writes to stderr otherwise, through any progress bar.
 _client_log = logging.getLogger("librdkafka")
 
+MAX_RECORD_BYTES = 2_000_000
+"""The largest record that is sent, and that a dead-letter topic takes."""
+
 PUBLISH_TIMEOUT_SECONDS = 120.0
 """How long a record may wait for its acknowledgement before publishing it has failed."""
 
@@ -51,6 +54,8 @@ def producer_client(bootstrap_servers: str, **overrides: Any) -> Producer:
             "partitioner": "murmur2_random",
             "delivery.timeout.ms": int(PUBLISH_TIMEOUT_SECONDS * 1000),
             "queue.buffering.max.messages": 200_000,
+            # A dead letter is a record as large as the broker takes, and its reason.
+            "message.max.bytes": MAX_RECORD_BYTES,
             "logger": _client_log,
             **overrides,
         }

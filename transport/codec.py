@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any
 
 import msgspec
@@ -101,11 +102,23 @@ def decode(name: str, body: bytes | None) -> Contract:
         decoded = decoder(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRecord(f"{name}: {error}") from error
+    _refuse_times_outside_utc(name, decoded)
     # What we write ourselves has no duplicate keys, and comparing is faster than looking for them.
     if _encoder.encode(decoded) != body:
         _refuse_duplicate_keys(name, body)
     wrap = _wrappers.get(name)
     return decoded if wrap is None else wrap(decoded)
+
+
+def _refuse_times_outside_utc(name: str, decoded: Any) -> None:
+    instant: datetime | None = getattr(decoded, "ordered_at", None)
+    if instant is not None and instant.year in (MINYEAR, MAXYEAR):
+        try:
+            instant.astimezone(UTC)
+        except OverflowError as error:
+            raise MalformedRecord(
+                f"{name}: ordered_at {instant.isoformat()} is outside the calendar in UTC"
+            ) from error
 
 
 def _refuse_duplicate_keys(name: str, body: bytes) -> None:

@@ -20,7 +20,9 @@ from domain.contracts import (
     ShipOrder,
 )
 from domain.errors import BrokerError
-from transport.clients import admin_client
+from transport.clients import MAX_RECORD_BYTES, admin_client
+
+DEAD_LETTER = ".dead-letter"
 
 ORDERS = "orders"
 AUTHORIZATIONS = "authorizations"
@@ -65,7 +67,7 @@ def topic_of(contract: type[Contract]) -> str:
 
 def dead_letter_topic(topic: str) -> str:
     """Where records of `topic` go that could not be handled."""
-    return f"{topic}.dead-letter"
+    return f"{topic}{DEAD_LETTER}"
 
 
 def create_topics(
@@ -89,8 +91,17 @@ def create_topics(
     wanted |= {dead_letter_topic(topic.name): 1 for topic in TOPICS}
     _check_partitions(admin, wanted)
     created = []
+    letters = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     requests = admin.create_topics(
-        [NewTopic(name, count, replication, config=config) for name, count in wanted.items()]
+        [
+            NewTopic(
+                name,
+                count,
+                replication,
+                config=config | letters if name.endswith(DEAD_LETTER) else config,
+            )
+            for name, count in wanted.items()
+        ]
     )
     for name, answer in requests.items():
         try:

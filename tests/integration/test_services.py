@@ -378,3 +378,26 @@ def test_an_order_asked_again_under_another_event_id_gets_its_answer_and_is_char
     assert one.value == two.value
     assert from_headers(one.headers).id == from_headers(two.headers).id
     assert from_headers(two.headers).causation_id == "other"
+
+
+def test_an_order_id_of_another_customer_is_a_dead_letter_also_within_a_batch(
+    shop: Shop, orders: list[NewOrder]
+) -> None:
+    fields = {name: getattr(orders[0], name) for name in orders[0].__struct_fields__}
+    stolen = NewOrder(**{**fields, "customer_id": "77777"})
+    shop.topics.publish([outgoing(orders[0], "/shop/order", NOW)])
+    first = shop.topics.of(ORDERS)
+    shop.topics.publish([outgoing(stolen, "/shop/order", NOW)])
+    both = shop.topics.of(ORDERS)
+    other = [
+        (name, b"other" if name == "ce_id" else value)
+        for name, value in next(r for r in both if r not in first).headers
+    ]
+    forged = replace(next(r for r in both if r not in first), headers=tuple(other))
+    shop.deliver(shop.payment, [*first, forged])
+    shop.deliver(shop.payment, [replace(forged, offset=99, headers=tuple(first[0].headers))])
+    assert len(rows(shop)["account_events"]) == 1
+    letters = shop.topics.of("orders.dead-letter")
+    assert b"OrderConflict: order CDNOW_master/" in (
+        dict(letters[0].headers)["dead_letter_reason"] or b""
+    )

@@ -78,6 +78,8 @@ def test_unknown_fields_are_allowed() -> None:
         (b"1997-01-01T00:00:00Z", b"1997-01-01T00:00:00", "ordered_at"),
         (b"1997-01-01T00:00:00Z", b"0000-01-01T00:00:00Z", "ordered_at"),
         (b"1997-01-01T00:00:00Z", b"yesterday", "ordered_at"),
+        (b"1997-01-01T00:00:00Z", b"0001-01-01T00:00:00+12:00", "outside the calendar"),
+        (b"1997-01-01T00:00:00Z", b"9999-12-31T23:00:00-12:00", "outside the calendar"),
         (b'"00001"', b'"one"', "customer_id"),
         (b'"00001"', b"1", "customer_id"),
         (b'"items":1', b'"items":0', "items"),
