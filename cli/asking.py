@@ -30,7 +30,7 @@ ASK_SECONDS = 30.0
 TRIES = 5
 """How often an order is asked before it is given up."""
 
-SYNC_THREADS = 32
+SYNC_THREADS = 128
 
 
 class Style(StrEnum):
