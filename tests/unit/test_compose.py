@@ -21,6 +21,7 @@ COMMANDS = Counter(
         "run payment": 1,
         "run warehouse": 1,
         "run recorder": 1,
+        "run responder": 1,
         "dashboard": 1,
         "place": 1,
     }
