@@ -58,6 +58,7 @@ class Scripted:
         body: bytes | None,
         kind: str | None,
         correlation: bytes | None = None,
+        flush: bool = True,
     ) -> None:
         headers: list[tuple[str, str | bytes | None]] = [
             (CORRELATION_ID, correlation or address.correlation_id)
@@ -69,11 +70,12 @@ class Scripted:
         self.producer.produce(
             address.topic, value=body, headers=headers, partition=address.partition
         )
-        self.producer.flush(10)
+        if flush:
+            self.producer.flush(10)
 
-    def accept(self, record: Record, address: ReturnAddress) -> None:
+    def accept(self, record: Record, address: ReturnAddress, flush: bool = True) -> None:
         said = accepted(order_of(record))
-        self.reply(address, encode(said), type_name(said))
+        self.reply(address, encode(said), type_name(said), flush=flush)
 
 
 @contextmanager

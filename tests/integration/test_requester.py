@@ -22,6 +22,7 @@ from domain.contracts import (
 from domain.identity import message_id_of
 from domain.requests import RequestState
 from event_log.outbox import waiting
+from request_reply.correlation import ReturnAddress
 from request_reply.durable import DurableRequests, recover
 from request_reply.outcomes import (
     Accepted,
@@ -42,6 +43,7 @@ from tests.waiting import wait_for
 from transport.clients import admin_client
 from transport.codec import encode, type_name
 from transport.local_broker import LocalBroker
+from transport.records import Record
 
 Ask = Callable[[Requester, NewOrder, float], Outcome]
 
@@ -374,3 +376,24 @@ def test_a_reply_that_came_while_nobody_listened_is_taken(
         durable.requester()
         wait_for(lambda: durable.states() == {RequestState.ANSWERED: 2}, "the reply is taken")
         assert len(made.asked) == 2
+
+
+def test_ten_thousand_in_flight_at_once(asker: Asker, topics: tuple[str, str]) -> None:
+    many = 10_000
+    held: list[tuple[Record, ReturnAddress]] = []
+
+    def when_all_have_asked(made: Scripted, record: Record, address: ReturnAddress) -> None:
+        held.append((record, address))
+        if len(held) == many:
+            for each in held:
+                made.accept(*each, flush=False)
+            made.producer.flush(60)
+
+    with scripted(asker._servers, topics[0], when_all_have_asked):
+        requester = asker.requester(in_flight=many)
+        orders = [new_order(number % 500) for number in range(many)]
+        futures = [requester.submit(order, 120) for order in orders]
+        assert [future.result(150) for future in futures] == [
+            Accepted(accepted(order)) for order in orders
+        ]
+        assert requester.in_flight() == 0

@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,9 @@ from tests.integration.test_pipeline import header, records
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
+
+OUTAGE_SECONDS = 20
+"""The outage itself, and no waiting for something."""
 
 
 @contextmanager
@@ -143,3 +147,26 @@ def test_requester_and_responder_killed_again_and_again_settle_and_charge_every_
     assert home.count("payment", "account_events") == orders
     answered = "requests WHERE state IN ('answered', 'late')"
     assert home.count("order", answered) == orders
+
+
+def test_a_broker_that_is_gone_for_a_while_in_mid_flight_loses_and_doubles_nothing(
+    home: Home,
+) -> None:
+    orders = 1500
+    command = ("place", str(expected.DATA), "--limit", str(orders), "--style", "async")
+    with running(home, "order", "responder", "warehouse", "recorder"):
+        asking = home.start(*command)
+        wait_for(lambda: home.count("payment", "account_events") > 200, "decisions")
+        assert home.shop("broker", "stop").returncode == 0
+        time.sleep(OUTAGE_SECONDS)
+        assert home.shop("broker", "start").returncode == 0
+        _, err = asking.communicate(timeout=200)
+        assert asking.returncode == 0, err
+        settings = settings_of(home)
+        assert settings.bootstrap_servers is not None
+        wait_until_settled(settings, settings.bootstrap_servers)
+    purchases = expected.purchases(orders)
+    wanted = expected.report(purchases, expected.outcomes(purchases))
+    assert home.report()["totals"] == wanted["totals"]
+    assert home.count("payment", "account_events") == orders
+    assert home.count("order", "requests WHERE state = 'pending'") == 0
