@@ -4,10 +4,9 @@ import logging
 import signal
 import threading
 
-from request_reply.responder import Responder
-
 from cli.composition import payment_service, publisher, wait_for_topics
 from cli.settings import Settings
+from request_reply.responder import Responder
 from transport.topics import PAYMENT_REPLIES
 
 RESPONDER = "responder"
