@@ -31,7 +31,7 @@ test-fast: $(VENV)/test.stamp lint
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/browser
 
 lint: $(VENV)/test.stamp
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
