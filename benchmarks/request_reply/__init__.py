@@ -1,0 +1,1 @@
+"""Round trips of request and reply, beside spring-kafka's and beside a bare ping-pong."""

@@ -1,0 +1,188 @@
+"""``python -m benchmarks.request_reply``: who takes how long for a round trip, in turn.
+
+The Java sides come from `tests/interop` and need Maven. All have the same payload and acks=all.
+spring-kafka's listener keeps nothing, so it is the peer of our requester in memory; our responder
+always commits its decisions to SQLite with ``synchronous=FULL``.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import Any
+from uuid import uuid4
+
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+from tenacity import retry, stop_after_delay, wait_fixed
+
+from benchmarks.request_reply.pingpong import PingPong
+from cli.composition import order_service
+from cli.console import err
+from cli.settings import Settings
+from domain.contracts import NewOrder
+from domain.money import Money
+from request_reply.durable import DurableRequests
+from request_reply.requester import Requester, RequesterSettings
+from services.asking import Asking
+from tests.interop.peers import answering, bench
+from transport.clients import admin_client
+from transport.local_broker import LocalBroker
+from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, create_topics, end_offsets
+
+IN_FLIGHT = (1, 32, 1024)
+NO_LINGER = ("-Dkafka.producer.linger.ms=0",)
+Submit = Callable[[NewOrder], "Future[Any]"]
+Figures = dict[str, float]
+
+
+def drive(submit: Submit, in_flight: int, seconds: float, warmup: float) -> Figures:
+    """Keep `in_flight` requests under way, and measure round trips in microseconds."""
+    # The other side may still be starting.
+    submit(_order()).result(60)
+    slots = threading.Semaphore(in_flight)
+    took: list[tuple[float, float]] = []
+    began = monotonic()
+    while monotonic() - began < warmup + seconds:
+        slots.acquire()
+        asked = perf_counter()
+
+        def answered(_: object, asked: float = asked) -> None:
+            now = perf_counter()
+            took.append((now, now - asked))
+            slots.release()
+
+        submit(_order()).add_done_callback(answered)
+    for _ in range(in_flight):
+        slots.acquire()
+    first = took[0][0] + warmup
+    kept = sorted(duration for at, duration in took if at >= first)
+    return {
+        "per_second": len(kept) / seconds,
+        "p50_us": kept[len(kept) // 2] * 1e6,
+        "p99_us": kept[len(kept) * 99 // 100] * 1e6,
+    }
+
+
+def _order() -> NewOrder:
+    customer = uuid4().int % 100_000
+    return NewOrder(
+        order_id=f"bench/{uuid4()}",
+        customer_id=f"{customer:05}",
+        ordered_at=datetime(2026, 1, 1, tzinfo=UTC),
+        amount=Money(1, "USD"),
+        items=1,
+        billing_address=f"{customer} Order Street",
+    )
+
+
+@contextmanager
+def _process(settings: Settings, *command: str) -> Iterator[None]:
+    environment = {
+        **os.environ,
+        "SHOP_HOME": str(settings.home),
+        "KAFKA_BOOTSTRAP_SERVERS": settings.bootstrap_servers or "",
+    }
+    process = subprocess.Popen([sys.executable, "-m", *command], env=environment)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def measure(name: str, settings: Settings, in_flight: int, seconds: float) -> Figures:
+    """One contender at one number of requests in flight."""
+    servers = settings.bootstrap_servers or ""
+    warmup = min(3.0, seconds)
+    with ExitStack() as stack:
+        if name.startswith("spring"):
+            options = NO_LINGER if name.endswith("linger 0") else ()
+            topic = f"spring-{uuid4()}"
+            _topic(servers, topic)
+            stack.enter_context(answering(servers, topic, options))
+            return bench(servers, topic, PAYMENT_REPLIES, in_flight, seconds, warmup, options)
+        topic = PAYMENT_REQUESTS
+        if name == "floor":
+            topic = f"floor-{uuid4()}"
+            _topic(servers, topic)
+            stack.enter_context(_process(settings, "benchmarks.request_reply.echo", servers, topic))
+            floor = PingPong(servers, topic, PAYMENT_REPLIES, 0)
+            stack.callback(floor.stop)
+            return drive(floor.submit, in_flight, seconds, warmup)
+        if name == "ours to spring":
+            topic = f"spring-{uuid4()}"
+            _topic(servers, topic)
+            stack.enter_context(answering(servers, topic, NO_LINGER))
+        else:
+            stack.enter_context(_process(settings, "cli.main", "run", "responder"))
+        store = None
+        if name == "ours, durable":
+            store = DurableRequests(Asking(order_service(settings)))
+            stack.callback(store.close)
+        asking = RequesterSettings(servers, 0, request_topic=topic, in_flight=in_flight)
+        requester = Requester(asking, store).start()
+        stack.callback(requester.stop)
+        requester.wait_until_ready(30)
+        return drive(lambda order: requester.submit(order, 60), in_flight, seconds, warmup)
+
+
+CONTENDERS = ("floor", "spring", "spring, linger 0", "ours to spring", "ours", "ours, durable")
+
+
+def main() -> None:
+    """Run the benchmark and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    chosen = parser.parse_args()
+    found: dict[tuple[str, int], list[Figures]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        broker = LocalBroker(Path(folder) / "broker", Settings().jars)
+        servers = broker.start().bootstrap_servers
+        assert servers is not None
+        try:
+            create_topics(servers, 4, 1, 1)
+            _wait_for_leaders(servers, PAYMENT_REPLIES)
+            settings = Settings(home=Path(folder) / "home", bootstrap_servers=servers)
+            for number in range(chosen.rounds):
+                for in_flight in IN_FLIGHT:
+                    for name in CONTENDERS:
+                        figures = measure(name, settings, in_flight, chosen.seconds)
+                        found.setdefault((name, in_flight), []).append(figures)
+                        err.print(f"round {number + 1}, {in_flight} in flight, {name}: {figures}")
+        finally:
+            broker.stop()
+    print(f"{'':18}{'in flight':>10}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'from':>9}{'to':>9}")
+    for (name, in_flight), runs in found.items():
+        rates = [run["per_second"] for run in runs]
+        median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        print(
+            f"{name:18}{in_flight:>10,}{median['per_second']:>10,.0f}"
+            f"{median['p50_us'] / 1000:>9.1f}{median['p99_us'] / 1000:>9.1f}"
+            f"{min(rates):>9,.0f}{max(rates):>9,.0f}"
+        )
+
+
+def _topic(servers: str, name: str) -> None:
+    admin = admin_client(servers)
+    for made in admin.create_topics([NewTopic(name, 4)]).values():
+        made.result(30)
+    _wait_for_leaders(servers, name)
+
+
+@retry(stop=stop_after_delay(30), wait=wait_fixed(0.1), reraise=True)
+def _wait_for_leaders(servers: str, topic: str) -> None:
+    end_offsets(servers, [topic])
+
+
+if __name__ == "__main__":
+    main()
