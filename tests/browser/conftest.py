@@ -72,13 +72,15 @@ def few() -> list[Purchase]:
     return [each for each in purchases() if each.customer <= 700]
 
 
-@pytest.fixture(scope="session")
+# Of this package only: while it is there, an event loop runs in the main thread, and the tests of
+# other packages can't run theirs.
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
@@ -131,7 +133,7 @@ def open_page(
     assert not wrong
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settled(tmp_path_factory: pytest.TempPathFactory, few: list[Purchase]) -> Iterator[str]:
     """Where a dashboard is whose log has all of `few`."""
     home = tmp_path_factory.mktemp("settled")
