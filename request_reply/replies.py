@@ -2,27 +2,18 @@
 
 from uuid import UUID
 
-import msgspec
-
 from domain.contracts import (
     AuthorizationAccepted,
     AuthorizationDeclined,
     AuthorizationFailed,
     Contract,
 )
-from domain.errors import ContractError, MalformedRecord, UnknownType
+from domain.errors import ContractError, UnknownType
 from request_reply.correlation import correlation_of
 from request_reply.outcomes import Accepted, Declined, ErrorReply, Outcome, Undecodable
 from services.asking import Reply
-from transport.codec import decode, type_name
+from transport.codec import authorization_type, decode
 from transport.records import Record
-
-_ACCEPTED = type_name(AuthorizationAccepted)
-_DECLINED = type_name(AuthorizationDeclined)
-
-
-class _Told(msgspec.Struct):
-    reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def correlation_id_of(record: Record) -> str | None:
@@ -55,16 +46,8 @@ def understand_reply(record: Record, correlation_id: str) -> tuple[Reply | None,
 def _decode(
     kind: bytes | None, body: bytes | None
 ) -> AuthorizationAccepted | AuthorizationDeclined | AuthorizationFailed:
-    name = kind.decode(errors="replace") if kind else _by_its_fields(body)
+    name = kind.decode(errors="replace") if kind else authorization_type(body or b"")
     said: Contract = decode(name, body)
     if isinstance(said, AuthorizationAccepted | AuthorizationDeclined | AuthorizationFailed):
         return said
     raise UnknownType(f"{name} is no reply to AuthorizePayment")
-
-
-def _by_its_fields(body: bytes | None) -> str:
-    try:
-        told = msgspec.json.decode(body or b"", type=_Told)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedRecord(f"a reply without ce_type: {error}") from error
-    return _ACCEPTED if told.reason is msgspec.UNSET else _DECLINED

@@ -35,6 +35,7 @@ from request_reply.pending import Pending, PendingRequests
 from request_reply.replies import correlation_id_of, understand_reply
 from services.asked import Asked
 from services.asking import Reply
+from services.order import SOURCE
 from transport.clients import consumer_client, producer_client
 from transport.envelope import Headers
 from transport.records import Record, outgoing, record_of
@@ -42,7 +43,6 @@ from transport.topics import PAYMENT_REPLIES, TopicPartition
 
 _log = logging.getLogger(__name__)
 
-SOURCE = "/shop/order"
 MOST_REPLIES_AT_ONCE = 500
 
 

@@ -44,13 +44,13 @@ class _Told(msgspec.Struct):
     reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
-_peek = msgspec.json.Decoder(_Told).decode
+_told = msgspec.json.Decoder(_Told).decode
 _accepted = msgspec.json.Decoder(AuthorizationAccepted).decode
 _declined = msgspec.json.Decoder(AuthorizationDeclined).decode
 
 
 def _authorization(body: bytes) -> Authorization:
-    return _accepted(body) if _peek(body).reason is msgspec.UNSET else _declined(body)
+    return _accepted(body) if _told(body).reason is msgspec.UNSET else _declined(body)
 
 
 # A message's body is the event that it carries.
@@ -72,6 +72,19 @@ _wrappers: dict[str, Callable[[Any], Contract]] = {
 def type_name(contract: Contract | type[Contract]) -> str:
     """The CloudEvents type of a contract, schema version included: ``shop.NewOrder.v1``."""
     return _NAMES[contract if isinstance(contract, type) else type(contract)]
+
+
+def authorization_type(body: bytes) -> str:
+    """The type of an encoded authorization that comes without one: a declined one has a reason.
+
+    Raises:
+        MalformedRecord: the body is no JSON object, or its reason is no text.
+    """
+    try:
+        accepted = _told(body).reason is msgspec.UNSET
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedRecord(f"an authorization without a type: {error}") from error
+    return type_name(AuthorizationAccepted if accepted else AuthorizationDeclined)
 
 
 def encode(contract: Contract) -> bytes:
