@@ -6,6 +6,7 @@ always commits its decisions to SQLite with ``synchronous=FULL``.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -15,7 +16,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
@@ -24,12 +24,12 @@ from uuid import uuid4
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 from tenacity import retry, stop_after_delay, wait_fixed
 
+from benchmarks.request_reply.load import Figures, an_order, figures
 from benchmarks.request_reply.pingpong import PingPong
 from cli.composition import order_service
 from cli.console import err
 from cli.settings import Settings
 from domain.contracts import NewOrder
-from domain.money import Money
 from request_reply.durable import DurableRequests
 from request_reply.requester import Requester, RequesterSettings
 from services.asking import Asking
@@ -41,13 +41,12 @@ from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, create_topics, e
 IN_FLIGHT = (1, 32, 1024)
 NO_LINGER = ("-Dkafka.producer.linger.ms=0",)
 Submit = Callable[[NewOrder], "Future[Any]"]
-Figures = dict[str, float]
 
 
 def drive(submit: Submit, in_flight: int, seconds: float, warmup: float) -> Figures:
     """Keep `in_flight` requests under way, and measure round trips in microseconds."""
     # The other side may still be starting.
-    submit(_order()).result(60)
+    submit(an_order()).result(60)
     slots = threading.Semaphore(in_flight)
     took: list[tuple[float, float]] = []
     began = monotonic()
@@ -60,28 +59,10 @@ def drive(submit: Submit, in_flight: int, seconds: float, warmup: float) -> Figu
             took.append((now, now - asked))
             slots.release()
 
-        submit(_order()).add_done_callback(answered)
+        submit(an_order()).add_done_callback(answered)
     for _ in range(in_flight):
         slots.acquire()
-    first = took[0][0] + warmup
-    kept = sorted(duration for at, duration in took if at >= first)
-    return {
-        "per_second": len(kept) / seconds,
-        "p50_us": kept[len(kept) // 2] * 1e6,
-        "p99_us": kept[len(kept) * 99 // 100] * 1e6,
-    }
-
-
-def _order() -> NewOrder:
-    customer = uuid4().int % 100_000
-    return NewOrder(
-        order_id=f"bench/{uuid4()}",
-        customer_id=f"{customer:05}",
-        ordered_at=datetime(2026, 1, 1, tzinfo=UTC),
-        amount=Money(1, "USD"),
-        items=1,
-        billing_address=f"{customer} Order Street",
-    )
+    return figures(took, took[0][0] + warmup, seconds)
 
 
 @contextmanager
@@ -111,6 +92,8 @@ def measure(name: str, settings: Settings, in_flight: int, seconds: float) -> Fi
             stack.enter_context(answering(servers, topic, options))
             return bench(servers, topic, PAYMENT_REPLIES, in_flight, seconds, warmup, options)
         topic = PAYMENT_REQUESTS
+        if name == "faust":
+            return _faust(servers, in_flight, seconds, warmup)
         if name == "floor":
             topic = f"floor-{uuid4()}"
             _topic(servers, topic)
@@ -135,7 +118,32 @@ def measure(name: str, settings: Settings, in_flight: int, seconds: float) -> Fi
         return drive(lambda order: requester.submit(order, 60), in_flight, seconds, warmup)
 
 
-CONTENDERS = ("floor", "spring", "spring, linger 0", "ours to spring", "ours", "ours, durable")
+def _faust(servers: str, in_flight: int, seconds: float, warmup: float) -> Figures:
+    topic, replies = f"faust-{uuid4()}", f"faust-replies-{uuid4()}"
+    _topic(servers, topic)
+    _topic(servers, replies)
+    told = map(str, (servers, topic, replies, in_flight, seconds, warmup))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.request_reply.faust_ask", *told],
+        stdout=subprocess.PIPE,
+        timeout=180 + seconds,
+        check=True,
+    )
+    # Faust writes terminal codes around it.
+    found: Figures = json.loads(done.stdout[done.stdout.index(b"{") : done.stdout.rindex(b"}") + 1])
+    return found
+
+
+KEPT = ("per_second", "p50_us", "p99_us")
+CONTENDERS = (
+    "floor",
+    "spring",
+    "spring, linger 0",
+    "faust",
+    "ours to spring",
+    "ours",
+    "ours, durable",
+)
 
 
 def main() -> None:
@@ -161,15 +169,36 @@ def main() -> None:
                         err.print(f"round {number + 1}, {in_flight} in flight, {name}: {figures}")
         finally:
             broker.stop()
+    _say(found)
+
+
+def _say(found: dict[tuple[str, int], list[Figures]]) -> None:
     print(f"{'':18}{'in flight':>10}{'a second':>10}{'p50 ms':>9}{'p99 ms':>9}{'from':>9}{'to':>9}")
     for (name, in_flight), runs in found.items():
         rates = [run["per_second"] for run in runs]
-        median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        median = {key: statistics.median(run[key] for run in runs) for key in KEPT}
         print(
             f"{name:18}{in_flight:>10,}{median['per_second']:>10,.0f}"
             f"{median['p50_us'] / 1000:>9.1f}{median['p99_us'] / 1000:>9.1f}"
             f"{min(rates):>9,.0f}{max(rates):>9,.0f}"
         )
+    lost = sum(run.get("lost", 0) for runs in found.values() for run in runs)
+    print(f"requests to Faust's agent that got no reply within 5 s: {lost:,.0f}")
+    print(f"{'ours to the peer':34}{'in flight':>10}{'throughput':>12}{'p50':>7}{'p99':>7}")
+    for name in ("ours", "ours, durable"):
+        for peer in ("spring", "spring, linger 0", "floor", "faust"):
+            for in_flight in IN_FLIGHT:
+                ratios = [
+                    {key: mine[key] / theirs[key] for key in KEPT}
+                    for mine, theirs in zip(
+                        found[name, in_flight], found[peer, in_flight], strict=True
+                    )
+                ]
+                median = {key: statistics.median(each[key] for each in ratios) for key in KEPT}
+                print(
+                    f"{name + ' / ' + peer:34}{in_flight:>10,}{median['per_second']:>12.2f}"
+                    f"{median['p50_us']:>7.2f}{median['p99_us']:>7.2f}"
+                )
 
 
 def _topic(servers: str, name: str) -> None:
