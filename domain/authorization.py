@@ -83,6 +83,12 @@ def authorize(account: Account, order: NewOrder) -> Authorization:
     )
 
 
+def is_answer_to(answer: Authorization, order: NewOrder) -> bool:
+    """Whether `answer` is about this very order, and not about another by the same id."""
+    fields = AuthorizationAccepted.__struct_fields__
+    return all(getattr(answer, name) == getattr(order, name) for name in fields)
+
+
 def month_of(instant: datetime) -> str:
     """The calendar month (UTC) of an aware time, as ``1997-01``."""
     utc = instant.astimezone(UTC)

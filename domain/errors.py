@@ -8,7 +8,8 @@
     │   ├── MalformedRecord    headers or body can't be decoded
     │   ├── UnknownType        well formed, but of a type that nobody handles here
     │   ├── CurrencyMismatch   an order in a currency that the account doesn't hold
-    │   └── OrderConflict      an order id that is another customer's order already
+    │   ├── OrderConflict      an order id that is another order already
+    │   └── IdReused           an event id that stood for something else before
     ├── PurchaseLineError      a line of the purchase file that is no purchase
     ├── BrokerError            the broker can't be had, started or reached
     │   └── JarError           a jar that can't be downloaded, or isn't the one recorded
@@ -43,7 +44,11 @@ class CurrencyMismatch(ContractError):
 
 
 class OrderConflict(ContractError):
-    """An order id under which another customer has placed an order already."""
+    """An order id under which another order was placed already."""
+
+
+class IdReused(ContractError):
+    """An event id that was used before, with another body."""
 
 
 class PurchaseLineError(ShopError):

@@ -1,6 +1,7 @@
 """Databases: opened safely, written in one transaction at a time, retried while locked."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,12 +25,35 @@ from sqlalchemy import (
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from domain.errors import ForeignCluster, StoreError
 
+_log = logging.getLogger(__name__)
+
 BUSY_TIMEOUT_SECONDS = 10
 RETRY_FOR_SECONDS = 60
+
+SCHEMA_VERSION = 2
+"""What this version's tables look like; counted up with every change of a column."""
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""What may be over in a moment: another writer, a full disk. Anything else stays as it is."""
 
 Result = TypeVar("Result")
 
@@ -66,7 +90,8 @@ class Database:
         """Open `path`.
 
         Raises:
-            StoreError: the file or its folder can't be written, or is no database.
+            StoreError: the file or its folder can't be written, is no database, or was made by
+                another version of the project.
         """
         self.path = path
         try:
@@ -77,13 +102,29 @@ class Database:
         models: list[type[SQLModel]] = [ClusterRow, *tables]
         create = [table_of(model) for model in models]
         try:
-            SQLModel.metadata.create_all(self.engine, tables=create)
+            with self.engine.begin() as connection:
+                self._claim_schema(connection)
+                SQLModel.metadata.create_all(connection, tables=create)
+        except StoreError:
+            raise
         except (OperationalError, sqlite3.DatabaseError) as error:
             raise StoreError(f"database {path} can't be opened: {_reason(error)}") from error
         except Exception as error:
             if isinstance(getattr(error, "orig", None), sqlite3.DatabaseError):
                 raise StoreError(f"database {path} can't be used: {_reason(error)}") from error
             raise
+
+    def _claim_schema(self, connection: Connection) -> None:
+        found = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
+        if found == SCHEMA_VERSION:
+            return
+        if not empty.scalar():
+            raise StoreError(
+                f"database {self.path} has tables of version {found}, and this program's are "
+                f"version {SCHEMA_VERSION}: use the program that made it, or a fresh SHOP_HOME"
+            )
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -101,12 +142,13 @@ class Database:
         """Run `work` in a transaction; while the database is locked or full, try again.
 
         Raises:
-            StoreError: still impossible after a minute.
+            StoreError: still impossible after a minute, or impossible for good.
         """
         attempts = Retrying(
-            retry=retry_if_exception_type(OperationalError),
+            retry=retry_if_exception(_is_passing),
             stop=stop_after_delay(RETRY_FOR_SECONDS),
             wait=wait_random_exponential(multiplier=0.05, max=2),
+            before_sleep=self._say_why,
             reraise=True,
         )
 
@@ -117,10 +159,17 @@ class Database:
         try:
             return attempts(attempt)
         except OperationalError as error:
+            lasting = f" for {RETRY_FOR_SECONDS} s" if _is_passing(error) else ""
             raise StoreError(
-                f"database {self.path} could not be written for {RETRY_FOR_SECONDS} s: "
-                f"{_reason(error)}"
+                f"database {self.path} could not be written{lasting}: {_reason(error)}"
             ) from error
+
+    def _say_why(self, state: RetryCallState) -> None:
+        why = state.outcome.exception() if state.outcome else None
+        _log.warning(
+            "database %s can't be written, attempt %d, trying again: %s",
+            *(self.path, state.attempt_number, _reason(why) if why else ""),
+        )
 
     def bind_to_cluster(self, cluster_id: str) -> None:
         """Remember which Kafka cluster feeds this database.
@@ -185,6 +234,12 @@ def _engine(url: str) -> Engine:
 @lru_cache(maxsize=4096)
 def _time_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def _is_passing(error: BaseException) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    # The low byte is the kind, the rest says which of that kind.
+    return isinstance(error, OperationalError) and code is not None and code & 0xFF in _PASSING
 
 
 def _reason(error: BaseException) -> str:

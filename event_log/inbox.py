@@ -1,49 +1,77 @@
 """The inbox: what a service has handled, so that handling it again changes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, SQLModel
 
-from event_log.database import among, table_of
+from domain.errors import IdReused
+from event_log.database import UtcTime, among, table_of
+from transport.codec import digest
 from transport.records import Delivery
 from transport.topics import TopicPartition
 
 
 class InboxRow(SQLModel, table=True):
-    """An event or message that was handled, and where it was first read."""
+    """An event or message that was handled, where it was first read, and what it said."""
 
     __tablename__ = "inbox"
     event_id: str = Field(primary_key=True)
     topic: str
     partition: int
     offset: int
+    digest: bytes
 
 
 class PositionRow(SQLModel, table=True):
-    """The next offset that a service expects of a partition; all before it is handled."""
+    """The next offset that a service expects of a partition; all before it is handled.
+
+    `moved_at` is when it last moved on.
+    """
 
     __tablename__ = "positions"
     topic: str = Field(primary_key=True)
     partition: int = Field(primary_key=True)
     next_offset: int
+    moved_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
 _inbox = table_of(InboxRow)
 _positions = table_of(PositionRow)
 
 
-def not_yet_handled(connection: Connection, deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """The deliveries whose event was never handled, each event once, in order."""
+def not_yet_handled(
+    connection: Connection, deliveries: Sequence[Delivery]
+) -> tuple[list[Delivery], list[tuple[Delivery, IdReused]]]:
+    """The deliveries whose event was never handled, each event once, in order.
+
+    Returns:
+        Those; and the ones whose id was used before to say something else.
+    """
     ids = [delivery.envelope.id for delivery in deliveries]
-    seen = set(connection.scalars(select(_inbox.c.event_id).where(among(_inbox.c.event_id, ids))))
-    fresh = []
+    rows = connection.execute(
+        select(_inbox.c.event_id, _inbox.c.digest).where(among(_inbox.c.event_id, ids))
+    )
+    seen: dict[str, bytes] = {row.event_id: row.digest for row in rows}
+    fresh, reused = [], []
     for delivery in deliveries:
-        if delivery.envelope.id not in seen:
-            seen.add(delivery.envelope.id)
+        known = seen.get(delivery.envelope.id)
+        if known is None:
+            seen[delivery.envelope.id] = digest(delivery.payload)
             fresh.append(delivery)
-    return fresh
+        elif known != digest(delivery.payload):
+            reused.append((delivery, id_reused(delivery.envelope.id)))
+    return fresh, reused
+
+
+def id_reused(event_id: str) -> IdReused:
+    """Why a delivery is refused whose id stands for something else already."""
+    return IdReused(
+        f"id {event_id} was used before, with another body: who published it must give what is "
+        "new an id of its own"
+    )
 
 
 def mark_handled(connection: Connection, deliveries: Iterable[Delivery]) -> None:
@@ -54,6 +82,7 @@ def mark_handled(connection: Connection, deliveries: Iterable[Delivery]) -> None
             "topic": delivery.record.topic,
             "partition": delivery.record.partition,
             "offset": delivery.record.offset,
+            "digest": digest(delivery.payload),
         }
         for delivery in deliveries
     ]
@@ -67,7 +96,7 @@ def next_offsets(connection: Connection) -> dict[TopicPartition, int]:
     return {TopicPartition(row.topic, row.partition): row.next_offset for row in rows}
 
 
-def advance(connection: Connection, offsets: Mapping[TopicPartition, int]) -> None:
+def advance(connection: Connection, offsets: Mapping[TopicPartition, int], now: datetime) -> None:
     """Move positions forward, never back: a late batch of a former owner changes nothing."""
     if not offsets:
         return
@@ -75,13 +104,26 @@ def advance(connection: Connection, offsets: Mapping[TopicPartition, int]) -> No
     statement = statement.on_conflict_do_update(
         index_elements=[_positions.c.topic, _positions.c.partition],
         set_={
-            "next_offset": func.max(_positions.c.next_offset, statement.excluded.next_offset),
+            "next_offset": statement.excluded.next_offset,
+            "moved_at": statement.excluded.moved_at,
         },
+        where=_positions.c.next_offset < statement.excluded.next_offset,
     )
     connection.execute(
         statement,
         [
-            {"topic": place.topic, "partition": place.partition, "next_offset": offset}
+            {
+                "topic": place.topic,
+                "partition": place.partition,
+                "next_offset": offset,
+                "moved_at": now,
+            }
             for place, offset in offsets.items()
         ],
     )
+
+
+def last_moves(connection: Connection) -> dict[TopicPartition, datetime]:
+    """When each partition's position last moved on."""
+    rows = connection.execute(select(_positions))
+    return {TopicPartition(row.topic, row.partition): row.moved_at for row in rows}

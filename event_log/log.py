@@ -10,10 +10,11 @@ from sqlalchemy import DDL, Column, Connection, UniqueConstraint, event, select
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationFailed, Event, RecordRevenue, payload_of
-from domain.errors import StoreError
+from domain.errors import IdReused, StoreError
 from domain.identity import message_id_of
 from event_log.database import Database, UtcTime, among, table_of
-from transport.codec import type_name
+from event_log.inbox import id_reused
+from transport.codec import decode, type_name
 from transport.envelope import format_time
 from transport.records import Delivery
 
@@ -94,18 +95,23 @@ for _verb in ("UPDATE", "DELETE"):
 _canonical = msgspec.json.Encoder().encode
 
 
-def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime) -> int:
-    """Append events that the log doesn't have, in order; returns how many.
+def append(
+    connection: Connection, deliveries: Sequence[Delivery], now: datetime
+) -> list[tuple[Delivery, IdReused]]:
+    """Append events that the log doesn't have, in order.
 
     Args:
         connection: a transaction that holds the write lock, since positions follow one another.
         deliveries: events as they came; repeats by event id are noted beside the log.
         now: the time of recording (UTC, aware).
 
+    Returns:
+        The deliveries that were refused: the log has their id, with another body.
+
     Raises:
         StoreError: another event was recorded at the same topic, partition and offset.
     """
-    new, repeats = _split(connection, deliveries)
+    new, repeats, reused = _split(connection, deliveries)
     _refuse_taken_offsets(connection, new)
     position, last_hash = head(connection)
     rows = []
@@ -129,7 +135,7 @@ def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime
                 for delivery in repeats
             ],
         )
-    return len(rows)
+    return reused
 
 
 def event_id_of(delivery: Delivery) -> str:
@@ -186,22 +192,28 @@ def last_position(database: Database) -> int:
 
 def _split(
     connection: Connection, deliveries: Sequence[Delivery]
-) -> tuple[list[Delivery], list[Delivery]]:
+) -> tuple[list[Delivery], list[Delivery], list[tuple[Delivery, IdReused]]]:
     ids = [event_id_of(delivery) for delivery in deliveries]
-    known: dict[str, tuple[str, int, int]] = {}
-    columns = (_events.c.event_id, _events.c.topic, _events.c.partition, _events.c.offset)
-    for row in connection.execute(select(*columns).where(among(_events.c.event_id, ids))):
-        known[row.event_id] = (row.topic, row.partition, row.offset)
-    new, repeats = [], []
+    known: dict[str, tuple[tuple[str, int, int], Event]] = {}
+    for row in connection.execute(select(_events).where(among(_events.c.event_id, ids))):
+        event = decode(f"{row.type}.v{row.version}", row.body)
+        known[row.event_id] = (row.topic, row.partition, row.offset), event  # type: ignore[assignment]
+    new, repeats, reused = [], [], []
     for delivery in deliveries:
         record = delivery.record
         place = (record.topic, record.partition, record.offset)
-        recorded = known.setdefault(event_id_of(delivery), place)
-        if recorded is place:
+        event_id = event_id_of(delivery)
+        event = _event_of(delivery)
+        if event_id not in known:
+            known[event_id] = place, event
             new.append(delivery)
+            continue
+        recorded, said = known[event_id]
+        if said != event:
+            reused.append((delivery, id_reused(event_id)))
         elif recorded != place:
             repeats.append(delivery)
-    return new, repeats
+    return new, repeats, reused
 
 
 def _refuse_taken_offsets(connection: Connection, new: Sequence[Delivery]) -> None:

@@ -121,7 +121,7 @@ class Verdicts:
             if verdict.why is not None
             and (record := verdict.asked.record).offset >= before.get(_place(record), 0)
         ]
-        advance(connection, after([verdict.asked.record for verdict in verdicts]))
+        advance(connection, after([verdict.asked.record for verdict in verdicts]), now)
         return enqueue(connection, letters) > 0
 
 

@@ -83,7 +83,7 @@ class Asking:
             out += [outgoing(each, SOURCE, now, cause=reply.id, body=reply.body) for each in told]
         save_orders(connection, changed.values())
         keep_states(connection, stand, now)
-        advance(connection, offsets)
+        advance(connection, offsets, now)
         return enqueue(connection, out)
 
     def give_up(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:

@@ -81,17 +81,21 @@ def handle_batch(
     def work(connection: Connection) -> int:
         nonlocal decided
         before = next_offsets(connection)
-        fresh = not_yet_handled(connection, deliveries) if service.inbox else deliveries
+        fresh: Sequence[Delivery] = deliveries
+        refused = list(broken)
+        if service.inbox:
+            fresh, reused = not_yet_handled(connection, deliveries)
+            refused += [(delivery.record, why) for delivery, why in reused]
         handled = service.handle(connection, fresh, now)
         letters = [
             dead_letter(record, service.name, why, now)
-            for record, why in [*broken, *handled.refused]
+            for record, why in [*refused, *handled.refused]
             if record.offset >= before.get(TopicPartition(record.topic, record.partition), 0)
         ]
         count = enqueue(connection, [*handled.outgoing, *letters])
         if service.inbox:
             mark_handled(connection, fresh)
-        advance(connection, _after(records))
+        advance(connection, _after(records), now)
         decided = perf_counter()
         return count
 

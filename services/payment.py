@@ -8,7 +8,7 @@ from typing import ClassVar
 from sqlalchemy import Connection, select
 from sqlmodel import Field, SQLModel
 
-from domain.authorization import Account, account_from, authorize
+from domain.authorization import Account, account_from, authorize, is_answer_to
 from domain.contracts import Authorization, NewOrder
 from domain.errors import ContractError, OrderConflict
 from domain.house_accounts import HouseAccounts
@@ -88,6 +88,15 @@ class PaymentService:
         for order in orders:
             account = accounts[order.customer_id]
             known = account.answers.get(order.order_id)
+            if known is not None and not is_answer_to(known, order):
+                answers.append(
+                    OrderConflict(
+                        f"order {order.order_id} was decided for {known.amount.cents} minor units "
+                        f"of {known.amount.currency} and {known.items} items, ordered "
+                        f"{known.ordered_at.isoformat()}; this is another order by the same id"
+                    )
+                )
+                continue
             if known is not None or not may_decide(order):
                 answers.append(known)
                 continue

@@ -42,5 +42,5 @@ class RecorderService:
         self, connection: Connection, deliveries: Sequence[Delivery], now: datetime
     ) -> Handled:
         """Append the events that the log doesn't have."""
-        log.append(connection, deliveries, now)
-        return Handled()
+        reused = log.append(connection, deliveries, now)
+        return Handled(refused=[(delivery.record, why) for delivery, why in reused])

@@ -143,10 +143,11 @@ def _handle_one(service: Service, record: Record, spent: Spent) -> list[Outgoing
     spent.batches += 1
 
     def work(connection: Connection) -> Handled:
-        handled = service.handle(connection, [delivery], datetime.now(UTC))
+        now = datetime.now(UTC)
+        handled = service.handle(connection, [delivery], now)
         # Only so that the benchmark can see how far it is.
         place = TopicPartition(record.topic, record.partition)
-        advance(connection, {place: record.offset + 1})
+        advance(connection, {place: record.offset + 1}, now)
         return handled
 
     return service.database.in_transaction(work).outgoing
