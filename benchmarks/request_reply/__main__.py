@@ -7,6 +7,7 @@ always commits its decisions to SQLite with ``synchronous=FULL``.
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -189,7 +190,7 @@ def _say(found: dict[tuple[str, int], list[Figures]]) -> None:
         for peer in ("spring", "spring, linger 0", "floor", "faust"):
             for in_flight in IN_FLIGHT:
                 ratios = [
-                    {key: mine[key] / theirs[key] for key in KEPT}
+                    {key: mine[key] / (theirs[key] or math.nan) for key in KEPT}
                     for mine, theirs in zip(
                         found[name, in_flight], found[peer, in_flight], strict=True
                     )

@@ -1,5 +1,6 @@
 """What every contender is given, and how its round trips are counted."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -24,7 +25,8 @@ def an_order() -> NewOrder:
 
 
 def figures(took: Sequence[tuple[float, float]], first: float, seconds: float) -> Figures:
-    """Requests a second, and round trips in microseconds, of those answered since `first`.
+    """Requests a second, and round trips in microseconds, of those answered since `first`;
+    not a number where none was.
 
     Args:
         took: for each request when it was answered and how long it took, in seconds.
@@ -32,6 +34,8 @@ def figures(took: Sequence[tuple[float, float]], first: float, seconds: float) -
         seconds: how long was measured from there.
     """
     kept = sorted(duration for at, duration in took if at >= first)
+    if not kept:
+        return {"per_second": 0.0, "p50_us": math.nan, "p99_us": math.nan}
     return {
         "per_second": len(kept) / seconds,
         "p50_us": kept[len(kept) // 2] * 1e6,
