@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-fast lint format bench clean
+.PHONY: demo test test-fast lint format bench faults clean
 .DEFAULT_GOAL := demo
 
 # A stamp holds the requirements' sums, so that set-up is done once and again when they change.
@@ -43,6 +43,10 @@ format: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.request_reply
+
+# Everything that goes wrong in production, for about an hour; SEED=… repeats a run's choices.
+faults: $(VENV)/test.stamp
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -2,12 +2,14 @@
 
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from filelock import FileLock, Timeout
 
@@ -96,7 +98,7 @@ def ask_all(
         known = made.asking.orders.known_orders()
         task = bar.add_task("", total=len(orders))
 
-        def answered(_: object = None) -> None:
+        def answered() -> None:
             bar.advance(task)
 
         ask = _ask_sync if style is Style.SYNC else _ask_async
@@ -138,27 +140,48 @@ def _ask_sync(
 def _ask_async(
     requester: Requester,
     orders: Sequence[NewOrder],
-    answered: Callable[[object], None],
+    answered: Callable[[], None],
     check: Callable[[], None],
 ) -> None:
-    """Ask for one order after the other, and hear of each later."""
-    left = list(orders)
-    for _ in range(TRIES):
-        asked: list[tuple[NewOrder, Future[Outcome]]] = []
-        for number, order in enumerate(left):
-            if number % 500 == 0:
-                check()
-            future = requester.submit(order, ASK_SECONDS)
-            future.add_done_callback(lambda done: answered(done) if _heard(done) else None)
-            asked.append((order, future))
-        left = [order for order, future in asked if not _is_answer(future.result())]
-        if not left:
-            return
-    raise _unanswered(left[0], asked[-1][1].result())
+    """Ask for many orders at once, and hear of each later; of a customer one at a time.
 
+    So an order that must be asked again is asked before the customer's next one, and an account
+    decides in the order of its orders, whatever gets lost on the way.
+    """
+    lanes: dict[str, deque[NewOrder]] = {}
+    for order in orders:
+        lanes.setdefault(order.customer_id, deque()).append(order)
+    heard: SimpleQueue[tuple[NewOrder, int, Outcome]] = SimpleQueue()
 
-def _heard(done: "Future[Outcome]") -> bool:
-    return _is_answer(done.result())
+    def ask(order: NewOrder, tries: int) -> None:
+        # Settled by the requester's threads, which must not wait for anybody: so by a queue.
+        requester.submit(order, ASK_SECONDS).add_done_callback(
+            lambda done: heard.put((order, tries, done.result()))
+        )
+
+    for number, lane in enumerate(lanes.values()):
+        if number % 500 == 0:
+            check()
+        ask(lane[0], 1)
+    open_lanes = len(lanes)
+    while open_lanes:
+        try:
+            order, tries, outcome = heard.get(timeout=0.5)
+        except Empty:
+            check()
+            continue
+        lane = lanes[order.customer_id]
+        if _is_answer(outcome):
+            answered()
+            lane.popleft()
+            if lane:
+                ask(lane[0], 1)
+            else:
+                open_lanes -= 1
+        elif tries == TRIES:
+            raise _unanswered(order, outcome)
+        else:
+            ask(order, tries + 1)
 
 
 def _is_answer(outcome: Outcome) -> bool:

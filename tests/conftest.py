@@ -70,6 +70,29 @@ class Home:
         except sqlite3.Error:
             return 0
 
+    def rows(self, database: str, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds in a service's database."""
+        file = self.path / "databases" / f"{database}.sqlite"
+        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def decisions(self) -> dict[str, str]:
+        """By order id, accepted or the reason why not, from the accounts of the payment service."""
+        return _outcomes(self.rows("payment", "SELECT body FROM account_events"))
+
+    def recorded(self) -> dict[str, str]:
+        """By order id, accepted or the reason why not, from the event log; one event an order."""
+        query = "SELECT body FROM event_log WHERE type LIKE 'shop.Authorization%'"
+        return _outcomes(self.rows("event_log", query))
+
+    def recorded_times(self) -> dict[str, int]:
+        """By order id, how many authorizations the event log has of it."""
+        query = (
+            "SELECT correlation_id, count(*) FROM event_log "
+            "WHERE type LIKE 'shop.Authorization%' GROUP BY correlation_id"
+        )
+        return dict(self.rows("event_log", query))
+
     def processes(self) -> list[str]:
         """The command lines of all processes that belong to this home."""
         found = []
@@ -84,6 +107,13 @@ class Home:
             if str(self.path) in command or f"SHOP_HOME={self.path}\0".encode() in environment:
                 found.append(f"{folder.name}: {command}")
         return found
+
+
+def _outcomes(rows: list[tuple[Any, ...]]) -> dict[str, str]:
+    found = [json.loads(body) for (body,) in rows]
+    outcomes = {each["order_id"]: each.get("reason", "accepted") for each in found}
+    assert len(outcomes) == len(rows), "an order was decided twice"
+    return outcomes
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ def an_order() -> NewOrder:
 
 
 def figures(took: Sequence[tuple[float, float]], first: float, seconds: float) -> Figures:
-    """Requests a second, and round trips in microseconds, of those answered since `first`;
-    not a number where none was.
+    """Requests a second, and round trips in microseconds, of those answered since `first`.
+
+    Round trips are not a number where none was answered.
 
     Args:
         took: for each request when it was answered and how long it took, in seconds.

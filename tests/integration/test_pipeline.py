@@ -82,6 +82,12 @@ class TestAllOrders:
         expect(found, expected.purchases())
         assert found["totals"]["accepted"] == {"orders": 67_425, "cents": 234_488_133}
 
+    def test_every_order_is_decided_as_computed_apart_and_recorded_so(
+        self, done_home: Home
+    ) -> None:
+        decided = expected.outcomes(expected.purchases())
+        assert done_home.recorded() == done_home.decisions() == decided
+
     def test_accepted_orders_reach_the_warehouse_once_and_declined_ones_never(
         self, servers: str
     ) -> None:

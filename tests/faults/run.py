@@ -1,0 +1,124 @@
+"""A scenario from start to verdict."""
+
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.conftest import Home
+from tests.faults.changes import MUTATIONS
+from tests.faults.cluster import cluster
+from tests.faults.scenarios import SCENARIOS, Outcome, Size
+from tests.faults.stack import Stack, services, stack
+from tests.waiting import wait_for
+from transport.topics import AUTHORIZATIONS, ORDERS
+
+SHORT = {
+    "kills": Size(30, 900),
+    "deaths at chosen moments": Size(0, 1200),
+    "zombies": Size(1, 900, 60),
+    "broker killed": Size(3, 1500, 60),
+    "rebalances": Size(6, 1500),
+    "partitions added": Size(1, 600, 300),
+    "database locked": Size(1, 900, 80, seconds=30),
+    "disk full": Size(1, 1200, 80, seconds=12),
+    "clock back and ahead": Size(1, 600, 300),
+    "slow database": Size(1, 600, 300),
+    "everything three times": Size(1, 600, 300),
+    "offsets reset": Size(4, 800, 300),
+}
+LONG = {
+    **SHORT,
+    "kills": Size(1000, 600, 90),
+    "deaths at chosen moments": Size(0, 6000),
+    "zombies": Size(4, 4000, 60),
+    "rebalances": Size(40, 8000, 120),
+    "database locked": Size(3, 6000, 60, seconds=30),
+    "disk full": Size(3, 6000, 80, seconds=30),
+    "clock back and ahead": Size(1, 3000, 300),
+    "slow database": Size(1, 3000, 300),
+    "everything three times": Size(1, 3000, 300),
+}
+
+
+@dataclass
+class Row:
+    """What came of a scenario: figures, and by check what was wrong."""
+
+    scenario: str
+    faults: int = 0
+    orders: int = 0
+    lost: int = 0
+    doubled: int = 0
+    recovered: float = 0.0
+    """Seconds from the last fault until something was recorded, or all was settled."""
+    seconds: float = 0.0
+    restarts: int = 0
+    """Processes that ended without being killed by the scenario."""
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def measure(name: str, made: Stack, size: Size) -> Row:
+    """Run a scenario on a stack, then all checks."""
+    began, before, ends = time.monotonic(), made.placed, len(made.services.ends)
+    outcome = SCENARIOS[name](made, size)
+    return verdict(name, made, outcome, began, before, ends)
+
+
+def verdict(name: str, made: Stack, outcome: Outcome, began: float, before: int, ends: int) -> Row:
+    """The figures of what was done, and what the checks say."""
+    world = made.world()
+    found = made.home.recorded_times()
+    return Row(
+        name,
+        outcome.faults,
+        made.placed - before,
+        lost=sum(order not in found for order in world.outcomes),
+        doubled=sum(times > 1 for times in found.values()),
+        recovered=outcome.recovered,
+        seconds=time.monotonic() - began,
+        restarts=len(made.services.ends) - ends,
+        wrong=made.wrong(),
+    )
+
+
+def leader_killed(seed: int, faults: int, orders: int, per_second: float) -> Row:
+    """Three brokers, three copies of everything; the leader of a partition is killed under load."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        home = Home(Path(folder) / "home")
+        with cluster(Path(folder) / "cluster") as nodes:
+            home.settings |= {"KAFKA_BOOTSTRAP_SERVERS": nodes.servers, "SHOP_REPLICATION": "3"}
+            made_topics = home.shop("topics", "create")
+            assert made_topics.returncode == 0, made_topics.stderr
+            with services(home, nodes.servers, seed) as made:
+                recovered = 0.0
+                with made.flow(orders, per_second):
+                    for number in range(faults):
+                        made.progress("the start")
+                        topic = (ORDERS, AUTHORIZATIONS)[number % 2]
+                        node = nodes.leader(topic, number % 4)
+                        nodes.kill(node)
+                        recovered = max(recovered, made.progress("the leader's death"))
+                        nodes.start(node)
+                        wait_for(nodes.whole, "all copies", 120)
+                made.settle()
+                return verdict("leader killed", made, Outcome(faults, recovered), began, 0, 0)
+
+
+def mutation(name: str, seed: int, orders: int = 900) -> Row:
+    """All services made wrong in one way, and killed meanwhile; some check must find it."""
+    began = time.monotonic()
+    assert name in MUTATIONS
+    with tempfile.TemporaryDirectory() as folder, stack(Path(folder), seed, [name]) as made:
+        made.patience = 30
+        try:
+            outcome = SCENARIOS["kills"](made, Size(12, orders))
+        except Exception as error:  # noqa: BLE001 that it doesn't settle is a finding too
+            row = Row(name, 12, made.placed, seconds=time.monotonic() - began)
+            row.wrong = {"settles": [str(error).splitlines()[0]]} | made.wrong()
+            return row
+        return verdict(name, made, outcome, began, 0, 0)

@@ -1,0 +1,160 @@
+"""A shop under load: broker, services, and orders that flow while something goes wrong."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cli.composition import order_service
+from cli.place import read_purchases
+from cli.settings import Settings
+from cli.settled import wait_until_settled
+from domain.contracts import NewOrder
+from event_log.database import Database
+from tests import expected
+from tests.conftest import Home
+from tests.faults.checks import World, all_wrong
+from tests.faults.processes import Services
+from tests.waiting import wait_for
+
+SERVICES = ("order", "payment", "warehouse", "recorder")
+CHUNK = 20
+AGAIN = 0.05
+"""How likely orders are placed once more."""
+
+
+@dataclass
+class Stack:
+    """One home with all its services, and the orders that were placed so far."""
+
+    home: Home
+    servers: str
+    services: Services
+    chance: random.Random
+    placed: int = 0
+    patience: float = 150
+    """Seconds without any progress after which waiting for the end is given up."""
+    orders: Sequence[NewOrder] = field(
+        default_factory=lambda: read_purchases(expected.DATA, "USD")[0]
+    )
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.home.path, bootstrap_servers=self.servers)
+
+    def recorded(self) -> int:
+        """How many events the log has."""
+        return self.home.count("event_log", "event_log")
+
+    @contextmanager
+    def flow(self, count: int, per_second: float) -> Iterator[threading.Event]:
+        """Place `count` more orders during a block, some of them twice; all are, at its end.
+
+        The orders go to the order service's database; its own relay publishes them.
+        """
+        over = threading.Event()
+        failed: list[BaseException] = []
+
+        def place() -> None:
+            service = order_service(self.settings)
+            try:
+                for start in range(self.placed, self.placed + count, CHUNK):
+                    end = min(start + CHUNK, self.placed + count)
+                    service.place(self.orders[start:end], datetime.now(UTC))
+                    if start and self.chance.random() < AGAIN:
+                        before = self.chance.randrange(start)
+                        service.place(self.orders[before : before + 5], datetime.now(UTC))
+                    time.sleep(CHUNK / per_second)
+            except BaseException as error:  # noqa: BLE001 it is raised where the block ends
+                failed.append(error)
+            finally:
+                service.database.close()
+                over.set()
+
+        thread = threading.Thread(target=place)
+        thread.start()
+        try:
+            yield over
+        finally:
+            thread.join()
+        if failed:
+            raise failed[0]
+        self.placed += count
+
+    def settle(self) -> float:
+        """Wait until every order is at its end and the report has it; how many seconds it took."""
+        began = time.monotonic()
+        wait_until_settled(
+            self.settings, self.servers, check=self.services.ensure, stalled_after=self.patience
+        )
+        return time.monotonic() - began
+
+    def progress(self, what: str, seconds: float = 120) -> float:
+        """Wait until the log has grown; how many seconds it took."""
+        began, before = time.monotonic(), self.recorded()
+
+        def grown() -> bool:
+            self.services.ensure()
+            return self.recorded() > before
+
+        wait_for(grown, f"events after {what}", seconds)
+        return time.monotonic() - began
+
+    def world(self) -> World:
+        """What the checks look at."""
+        return World(self.home, self.servers, expected.purchases(self.placed))
+
+    def wrong(self) -> dict[str, list[str]]:
+        """By check, what is wrong."""
+        return all_wrong(self.world())
+
+
+@contextmanager
+def stack(folder: Path, seed: int, changes: Sequence[str] = (), **settings: str) -> Iterator[Stack]:
+    """A fresh stack on a broker of its own; nothing of it is left at the end."""
+    home = Home(folder / "home", settings)
+    servers = start_broker(home)
+    try:
+        assert home.shop("topics", "create").returncode == 0
+        with services(home, servers, seed, changes) as made:
+            yield made
+    finally:
+        home.shop("broker", "stop")
+
+
+@contextmanager
+def services(home: Home, servers: str, seed: int, changes: Sequence[str] = ()) -> Iterator[Stack]:
+    """All services of a home, on a broker that runs and has the topics."""
+    chance = random.Random(seed)
+    environment = {**home.environment, "KAFKA_BOOTSTRAP_SERVERS": servers}
+    made = Services(environment, home.path / "logs", chance)
+    try:
+        for name in SERVICES:
+            made.start(name, changes=changes)
+        yield Stack(home, servers, made, chance)
+    finally:
+        made.close()
+
+
+def start_broker(home: Home) -> str:
+    """Start a home's own broker; where it is."""
+    done = home.shop("broker", "start")
+    assert done.returncode == 0, done.stderr
+    return next(word for word in done.stdout.split() if word.startswith("127.0.0.1:"))
+
+
+def lock(database: Path, seconds: float, tick: Callable[[], None]) -> None:
+    """Hold a database's write lock for so long, from another connection."""
+    held = Database(database, [])
+    try:
+        with held.transaction():
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                tick()
+                time.sleep(0.1)
+    finally:
+        held.close()

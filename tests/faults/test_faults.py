@@ -1,0 +1,42 @@
+"""The short form of the harness: nothing lost, nothing twice. ``make faults`` is the long one."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.run import SHORT, leader_killed, measure, mutation
+from tests.faults.stack import Stack, stack
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SEED = int(os.environ.get("FAULTS_SEED") or secrets.randbelow(2**31))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all scenarios: what one leaves behind, the next one meets."""
+    with stack(tmp_path_factory.mktemp("faults"), SEED) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_nothing_is_lost_and_nothing_twice(made: Stack, name: str) -> None:
+    if name == "disk full" and os.geteuid() != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    row = measure(name, made, SHORT[name])
+    assert row.wrong == {}, f"FAULTS_SEED={SEED}"
+    assert (row.lost, row.doubled) == (0, 0)
+
+
+def test_three_brokers_and_the_leader_killed_under_load() -> None:
+    row = leader_killed(SEED, 1, 900, 60)
+    assert row.wrong == {}, f"FAULTS_SEED={SEED}"
+
+
+@pytest.mark.parametrize(
+    ("name", "check"), [("ack-first", "settles"), ("no-inbox", "said once"), ("cent-off", "report")]
+)
+def test_the_harness_finds_a_program_that_is_wrong(name: str, check: str) -> None:
+    assert check in mutation(name, SEED).wrong, f"FAULTS_SEED={SEED}"
