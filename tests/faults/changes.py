@@ -27,7 +27,7 @@ from transport.records import Outgoing
 
 Change = Callable[[random.Random], None]
 
-ODDS = 0.08
+ODDS = 0.25
 """How likely a process dies at each passing of the moment that is chosen for it."""
 
 

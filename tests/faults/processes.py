@@ -70,11 +70,12 @@ class Services:
         made.process.join()
         self.start(made.service, name, made.changes)
 
-    def change(self, name: str, changes: Iterable[str]) -> None:
-        """Start again with other changes."""
-        made = self.running[name]
-        self.stop(name)
-        self.start(made.service, name, changes)
+    def change(self, changes: Iterable[str]) -> None:
+        """Start all again, with other changes."""
+        before = list(self.running.values())
+        self._end_all()
+        for made in before:
+            self.start(made.service, made.name, changes)
 
     def stop(self, name: str, seconds: float = 30) -> None:
         """SIGTERM, as a user would; then less politely."""
@@ -96,6 +97,9 @@ class Services:
     def close(self) -> None:
         for name in list(self.paused):
             self.resume(name)
+        self._end_all()
+
+    def _end_all(self) -> None:
         for made in self.running.values():
             made.process.terminate()
         for name in list(self.running):

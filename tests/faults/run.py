@@ -98,11 +98,11 @@ def leader_killed(seed: int, faults: int, orders: int, per_second: float) -> Row
                 recovered = 0.0
                 with made.flow(orders, per_second):
                     for number in range(faults):
-                        made.progress("the start")
+                        made.progress("payment", "the start")
                         topic = (ORDERS, AUTHORIZATIONS)[number % 2]
                         node = nodes.leader(topic, number % 4)
                         nodes.kill(node)
-                        recovered = max(recovered, made.progress("the leader's death"))
+                        recovered = max(recovered, made.progress("payment", "the leader's death"))
                         nodes.start(node)
                         wait_for(nodes.whole, "all copies", 120)
                 made.settle()

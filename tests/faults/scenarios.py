@@ -62,14 +62,12 @@ def kills(made: Stack, size: Size) -> Outcome:
 def deaths(made: Stack, size: Size) -> Outcome:
     """Each service dies by itself at the moments that matter most."""
     for death in DEATHS:
-        for name in SERVICES:
-            made.services.change(name, [death])
+        made.services.change([death])
         with made.flow(size.orders // len(DEATHS), size.per_second) as over:
             while not over.is_set():
                 made.services.ensure()
                 over.wait(0.1)
-    for name in SERVICES:
-        made.services.change(name, [])
+    made.services.change([])
     faults = sum(code == -signal.SIGKILL for _, code in made.services.ends)
     return Outcome(faults, made.settle())
 
@@ -82,12 +80,13 @@ def zombies(made: Stack, size: Size) -> Outcome:
         with made.flow(size.orders // size.faults, size.per_second):
             made.services.start(name, f"{name}-2")
             made.services.pause(name)
-            time.sleep(ZOMBIE_SECONDS)
-            recovered = max(recovered, made.progress(f"{name} was paused"))
+            began = time.monotonic()
+            recovered = max(recovered, made.progress(name, "its pause"))
+            time.sleep(max(0.0, ZOMBIE_SECONDS - (time.monotonic() - began)))
             made.services.resume(name)
         made.settle()
         made.services.stop(f"{name}-2")
-    return Outcome(len(names), max(recovered, made.settle()))
+    return Outcome(len(names), recovered)
 
 
 def broker_kills(made: Stack, size: Size) -> Outcome:
@@ -95,12 +94,12 @@ def broker_kills(made: Stack, size: Size) -> Outcome:
     recovered = 0.0
     with made.flow(size.orders, size.per_second):
         for _ in range(size.faults):
-            made.progress("the start")
+            made.progress("recorder", "the start")
             status = made.home.shop("broker", "status", "--json")
             os.kill(_pid(status.stdout), signal.SIGKILL)
             began = time.monotonic()
             assert start_broker(made.home) == made.servers
-            made.progress("the broker's death")
+            made.progress("recorder", "the broker's death")
             recovered = max(recovered, time.monotonic() - began)
     made.settle()
     return Outcome(size.faults, recovered)
@@ -133,8 +132,7 @@ def more_partitions(made: Stack, size: Size) -> Outcome:
     count = len(known[ORDERS].partitions) + 2
     for answer in admin.create_partitions([NewPartitions(name, count) for name in topics]).values():
         answer.result(30)
-    for name in SERVICES:
-        made.services.change(name, [])
+    made.services.change([])
     with made.flow(size.orders, size.per_second):
         pass
     return Outcome(1, made.settle())
@@ -161,7 +159,7 @@ def full_disk(made: Stack, size: Size) -> Outcome:
             made.services.start(name)
         with made.flow(size.orders, size.per_second):
             for _ in range(size.faults):
-                made.progress("the start")
+                made.progress("recorder", "the start")
                 _fill(filler)
                 end = time.monotonic() + size.seconds
                 while time.monotonic() < end:
@@ -181,13 +179,11 @@ def changed(*changes: str) -> Scenario:
     """All services run with these changes."""
 
     def scenario(made: Stack, size: Size) -> Outcome:
-        for name in SERVICES:
-            made.services.change(name, changes)
+        made.services.change(changes)
         with made.flow(size.orders, size.per_second):
             pass
         recovered = made.settle()
-        for name in SERVICES:
-            made.services.change(name, [])
+        made.services.change([])
         return Outcome(1, recovered)
 
     scenario.__doc__ = f"All services with {' and '.join(changes)}."

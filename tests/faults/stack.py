@@ -46,9 +46,12 @@ class Stack:
     def settings(self) -> Settings:
         return Settings(home=self.home.path, bootstrap_servers=self.servers)
 
-    def recorded(self) -> int:
-        """How many events the log has."""
-        return self.home.count("event_log", "event_log")
+    def handled(self, service: str) -> int:
+        """How many records a service has handled, by its positions."""
+        database = "event_log" if service == "recorder" else service
+        return self.home.count(database, "positions") and int(
+            self.home.rows(database, "SELECT sum(next_offset) FROM positions")[0][0]
+        )
 
     @contextmanager
     def flow(self, count: int, per_second: float) -> Iterator[threading.Event]:
@@ -93,15 +96,15 @@ class Stack:
         )
         return time.monotonic() - began
 
-    def progress(self, what: str, seconds: float = 120) -> float:
-        """Wait until the log has grown; how many seconds it took."""
-        began, before = time.monotonic(), self.recorded()
+    def progress(self, service: str, what: str, seconds: float = 120) -> float:
+        """Wait until a service has handled more; how many seconds it took."""
+        began, before = time.monotonic(), self.handled(service)
 
-        def grown() -> bool:
+        def more() -> bool:
             self.services.ensure()
-            return self.recorded() > before
+            return self.handled(service) > before
 
-        wait_for(grown, f"events after {what}", seconds)
+        wait_for(more, f"progress of {service} after {what}", seconds)
         return time.monotonic() - began
 
     def world(self) -> World:
