@@ -232,17 +232,17 @@ def publish_first(chance: random.Random) -> None:
     services.batch.enqueue = enqueue
 
 
-def cent_off(_chance: random.Random) -> None:
-    """Wrong: a limit is exceeded when it is reached."""
+def lower_limit(_chance: random.Random) -> None:
+    """Wrong: an account may be charged 50.00 less than was agreed."""
     authorize = services.payment.authorize
 
     def stricter(account: Any, order: Any) -> Any:
-        limit = account.terms.monthly_limit
-        lower = type(limit)(limit.cents - 1, limit.currency)
-        account.terms = type(account.terms)(
-            account.terms.closed, account.terms.billing_address, lower
-        )
-        return authorize(account, order)
+        terms = agreed = account.terms
+        lower = type(terms.monthly_limit)(terms.monthly_limit.cents - 5000, "USD")
+        account.terms = type(terms)(terms.closed, terms.billing_address, lower)
+        decided = authorize(account, order)
+        account.terms = agreed
+        return decided
 
     services.payment.authorize = stricter
 
@@ -271,7 +271,7 @@ MUTATIONS: dict[str, Change] = {
     "mark-first": mark_first,
     "no-outbox": no_outbox,
     "publish-first": publish_first,
-    "cent-off": cent_off,
+    "lower-limit": lower_limit,
     "unchained": unchained,
     "repeats-forgotten": repeats_forgotten,
 }

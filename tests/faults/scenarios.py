@@ -34,6 +34,8 @@ class Size:
     per_second: float = 150
     seconds: float = 12
     """How long a lock is held, or a disk is full."""
+    rounds: int = 1
+    """How often it is done, with all checks after each."""
 
 
 @dataclass(frozen=True)
