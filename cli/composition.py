@@ -115,7 +115,11 @@ def worker(
     data = settings.home / "faust" / name
     data.mkdir(parents=True, exist_ok=True)
     return Worker(
-        service, WorkerSettings(servers, data, settings.batch, settings.batch_within), relay
+        service,
+        WorkerSettings(
+            servers, data, settings.batch, settings.batch_within, settings.stalled_after
+        ),
+        relay,
     )
 
 

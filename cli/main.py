@@ -18,8 +18,10 @@ from cli.broker import broker_app
 from cli.composition import SERVICES, bootstrap_servers, open_report, worker
 from cli.console import err, log_to_stderr, out, print_json
 from cli.dashboard import dashboard
+from cli.dead_letters import dead_letters_app
 from cli.demo import PURCHASES, demo
 from cli.place import Placed, place
+from cli.prove import prove
 from cli.report import By, table
 from cli.requests import ask, requests
 from cli.responding import RESPONDER, run_responder
@@ -37,6 +39,7 @@ app = typer.Typer(
 topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True)
 app.add_typer(broker_app, name="broker")
 app.add_typer(topics_app, name="topics")
+app.add_typer(dead_letters_app, name="dead-letters")
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many in date order.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for a script to read.")]
@@ -106,6 +109,7 @@ def print_report(
 app.command()(dashboard)
 app.command("ask")(ask)
 app.command("requests")(requests)
+app.command("prove")(prove)
 
 
 @app.command("settings")

@@ -7,7 +7,8 @@ import threading
 from cli.composition import payment_service, publisher, wait_for_topics
 from cli.settings import Settings
 from request_reply.responder import Responder
-from transport.topics import PAYMENT_REPLIES
+from services.watchdog import watched
+from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS
 
 RESPONDER = "responder"
 
@@ -28,4 +29,7 @@ def run_responder(settings: Settings) -> None:
     servers, cluster = wait_for_topics(settings)
     service.database.bind_to_cluster(cluster)
     allowed = frozenset({PAYMENT_REPLIES, *settings.reply_topics})
-    Responder(service, servers, publisher(servers), reply_topics=allowed).run(stop)
+    responder = Responder(service, servers, publisher(servers), reply_topics=allowed)
+    topics, limit = [PAYMENT_REQUESTS], settings.stalled_after
+    with watched(RESPONDER, service.database, topics, servers, limit):
+        responder.run(stop)

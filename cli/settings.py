@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.house_accounts import HouseAccounts
 from domain.money import parse_amount
+from services.watchdog import STALLED_AFTER_SECONDS
 
 Divisor = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -66,6 +67,11 @@ class Settings(BaseSettings):
     )
     batch_within: Annotated[float, Field(gt=0, le=5)] = Field(
         0.03, description="seconds that a record waits for others to share its transaction"
+    )
+    stalled_after: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        STALLED_AFTER_SECONDS,
+        description="seconds without progress after which a service with records ends itself, to "
+        "be started again; more than the 60 that a locked database is tried for",
     )
     dashboard_port: Port | None = Field(None, description="the dashboard's port; else 8501 or free")
 

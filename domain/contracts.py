@@ -14,7 +14,7 @@ from msgspec import Meta
 from domain.money import Money
 
 OrderId = Annotated[str, Meta(min_length=1, max_length=200)]
-CustomerId = Annotated[str, Meta(pattern="^[0-9]{1,18}$")]
+CustomerId = Annotated[str, Meta(pattern=r"^[0-9]{1,18}\Z")]
 Instant = Annotated[datetime, Meta(tz=True)]
 Items = Annotated[int, Meta(ge=1, le=1_000_000)]
 Address = Annotated[str, Meta(min_length=1, max_length=500)]

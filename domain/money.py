@@ -15,10 +15,13 @@ MINOR_UNITS = {"USD": 2, "EUR": 2, "GBP": 2, "CHF": 2, "JPY": 0}
 
 
 class Money(msgspec.Struct, frozen=True):
-    """An amount in whole minor units (cents for USD) of one ISO 4217 currency."""
+    """An amount in whole minor units (cents for USD) of a currency that accounts are kept in.
+
+    Zero is an amount: real purchases contain some.
+    """
 
     cents: Annotated[int, msgspec.Meta(ge=0, le=MAX_MINOR_UNITS)]
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    currency: Annotated[str, msgspec.Meta(pattern=rf"^(?:{'|'.join(MINOR_UNITS)})\Z")]
 
 
 def parse_amount(text: str, currency: str) -> Money:

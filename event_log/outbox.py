@@ -21,6 +21,7 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     id: int | None = Field(default=None, primary_key=True)
     topic: str
+    partition: int | None
     key: bytes | None
     headers: bytes
     body: bytes | None
@@ -31,7 +32,7 @@ _outbox = table_of(OutboxRow)
 Index("outbox_waiting", _outbox.c.id, sqlite_where=_outbox.c.published.is_(False))
 
 _encode_headers = msgspec.msgpack.Encoder().encode
-_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
+_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
 
 class Publishes(Protocol):
@@ -46,6 +47,7 @@ def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
     rows = [
         {
             "topic": record.topic,
+            "partition": record.partition,
             "key": record.key,
             "headers": _encode_headers(record.headers),
             "body": record.body,
@@ -105,7 +107,9 @@ class Relay:
                 return 0
             self._publisher.publish(
                 [
-                    Outgoing(row.topic, row.key, _decode_headers(row.headers), row.body)
+                    Outgoing(
+                        row.topic, row.key, _decode_headers(row.headers), row.body, row.partition
+                    )
                     for row in rows
                 ]
             )

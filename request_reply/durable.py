@@ -9,7 +9,7 @@ from event_log.group_commit import GroupCommit
 from request_reply.outcomes import Outcome
 from request_reply.requester import Requester
 from services.asked import Asked
-from services.asking import Asking, Reply
+from services.asking import Asking, Reply, Unusable
 from transport.topics import TopicPartition
 
 RECOVER_SECONDS = 30.0
@@ -32,13 +32,23 @@ class DurableRequests:
         """Keep a request with its order; the future is done at the commit."""
         return self._commits.submit(asked)
 
-    def take_replies(self, replies: Sequence[Reply], place: TopicPartition, after: int) -> None:
-        """Settle orders and requests, and move the reply partition's position, in a transaction."""
+    def take_replies(
+        self,
+        replies: Sequence[Reply],
+        unusable: Sequence[Unusable],
+        place: TopicPartition,
+        after: int,
+    ) -> None:
+        """Settle orders and requests, and move the reply partition's position, in a transaction.
+
+        What is unusable becomes a dead letter in that same transaction.
+        """
         take = partial(
             self._asking.take_replies,
             replies=replies,
             offsets={place: after},
             now=datetime.now(UTC),
+            unusable=unusable,
         )
         if self._asking.database.in_transaction(take):
             self._on_outgoing()

@@ -1,53 +1,105 @@
 """Replies as they come, understood as far as they can be."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from domain.contracts import (
+    Authorization,
     AuthorizationAccepted,
-    AuthorizationDeclined,
     AuthorizationFailed,
+    AuthorizePayment,
     Contract,
+    NewOrder,
 )
-from domain.errors import ContractError, UnknownType
-from request_reply.correlation import correlation_of
-from request_reply.outcomes import Accepted, Declined, ErrorReply, Outcome, Undecodable
+from domain.errors import MalformedRecord, UnknownType
+from domain.identity import message_id_of
+from request_reply.correlation import CORRELATION_ID
+from request_reply.outcomes import Accepted, Declined, ErrorReply, Outcome
 from services.asking import Reply
-from transport.codec import authorization_type, decode
+from transport.codec import authorization_type, decode, type_name
+from transport.envelope import MAX_ATTRIBUTE_BYTES
 from transport.records import Record
 
 
-def correlation_id_of(record: Record) -> str | None:
-    """Which request a reply belongs to, as a UUID's text; `None` where it is none of ours."""
-    found = correlation_of(record.headers)
-    return str(UUID(bytes=found)) if found is not None and len(found) == 16 else None
+def correlation_id_of(record: Record) -> str:
+    """Which request a reply belongs to, as a UUID's text.
+
+    Raises:
+        MalformedRecord: it has no correlation id, more than one, or none such as ours are.
+    """
+    found = [value or b"" for name, value in record.headers if name == CORRELATION_ID]
+    if len(found) != 1:
+        raise MalformedRecord(f"header {CORRELATION_ID} is there {len(found)} times, and not once")
+    if len(found[0]) != 16:
+        raise MalformedRecord(f"header {CORRELATION_ID} has {len(found[0])} bytes; ours have 16")
+    return str(UUID(bytes=found[0]))
 
 
-def understand_reply(record: Record, correlation_id: str) -> tuple[Reply | None, Outcome]:
+def understand_reply(record: Record, correlation_id: str) -> tuple[Reply, Outcome]:
     """What a reply says: for the record of its request, and as the outcome for who asked.
 
     A reply without a CloudEvents type, as a plain Java service sends it, is known by its fields.
+    So CloudEvents attributes may be missing; those that are there are to be right.
+
+    Raises:
+        UnknownType: it is of a type that is no reply.
+        MalformedRecord: headers, key or body break the contract, or contradict one another.
     """
-    headers = dict(record.headers)
-    try:
-        said = _decode(headers.get("ce_type"), record.value)
-    except ContractError as error:
-        return None, Undecodable(f"{record.place}: {error}")
-    identity = headers.get("ce_id")
-    reply = Reply(
-        correlation_id, said, record.value or b"", identity.decode() if identity else None
-    )
+    kind = _attribute(record.headers, "ce_type")
+    identity = _attribute(record.headers, "ce_id")
+    said: Contract = decode(kind or authorization_type(record.value or b""), record.value)
     if isinstance(said, AuthorizationFailed):
+        reply = Reply(correlation_id, said, record.value or b"", identity)
         return reply, ErrorReply(said.code, said.message, said.retryable)
-    if isinstance(said, AuthorizationDeclined):
-        return reply, Declined(said)
-    return reply, Accepted(said)
+    if not isinstance(said, Authorization):
+        raise UnknownType(f"{kind} is no reply to AuthorizePayment")
+    _refuse_contradictions(record, correlation_id, said)
+    reply = Reply(correlation_id, said, record.value or b"", identity)
+    return reply, Accepted(said) if isinstance(said, AuthorizationAccepted) else Declined(said)
 
 
-def _decode(
-    kind: bytes | None, body: bytes | None
-) -> AuthorizationAccepted | AuthorizationDeclined | AuthorizationFailed:
-    name = kind.decode(errors="replace") if kind else authorization_type(body or b"")
-    said: Contract = decode(name, body)
-    if isinstance(said, AuthorizationAccepted | AuthorizationDeclined | AuthorizationFailed):
-        return said
-    raise UnknownType(f"{name} is no reply to AuthorizePayment")
+def _refuse_contradictions(record: Record, correlation_id: str, said: Authorization) -> None:
+    # RecordRevenue carries these bytes on, and who reads them there goes by their fields.
+    by_fields = authorization_type(record.value or b"")
+    if by_fields != type_name(said):
+        raise MalformedRecord(f"ce_type says {type_name(said)}, the body's fields say {by_fields}")
+    about = _attribute(record.headers, "ce_correlationid")
+    if about not in (None, said.order_id):
+        raise MalformedRecord(
+            f"ce_correlationid says order {about!r}, the body says {said.order_id!r}"
+        )
+    if record.key is not None and record.key != said.customer_id.encode():
+        raise MalformedRecord(
+            f"the key is {record.key[:MAX_ATTRIBUTE_BYTES]!r}, "
+            f"the body says customer {said.customer_id!r}"
+        )
+    if correlation_id != _request_id_of(said):
+        raise MalformedRecord(
+            f"correlation id {correlation_id} is not that of a request for order "
+            f"{said.order_id!r}, which the body is about"
+        )
+
+
+def _request_id_of(said: Authorization) -> str:
+    order = NewOrder(
+        said.order_id, said.customer_id, said.ordered_at, said.amount, said.items, "unknown"
+    )
+    return message_id_of(AuthorizePayment(order))
+
+
+def _attribute(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None:
+    found = [value for other, value in headers if other == name]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise MalformedRecord(f"header {name} is there twice")
+    if not found[0]:
+        raise MalformedRecord(f"header {name} is empty")
+    if len(found[0]) > MAX_ATTRIBUTE_BYTES:
+        raise MalformedRecord(
+            f"header {name} has {len(found[0])} bytes; {MAX_ATTRIBUTE_BYTES} at most"
+        )
+    try:
+        return found[0].decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRecord(f"header {name} is not UTF-8: {error}") from error

@@ -27,14 +27,14 @@ from tenacity import (
 )
 
 from domain.contracts import AuthorizePayment, NewOrder
-from domain.errors import BrokerError
+from domain.errors import ContractError
 from domain.identity import message_id_of
 from request_reply.correlation import ReturnAddress, request_headers
-from request_reply.outcomes import NotSent, Outcome, Stopped, TimedOut
+from request_reply.outcomes import NotSent, Outcome, Stopped, TimedOut, Undecodable
 from request_reply.pending import Pending, PendingRequests
 from request_reply.replies import correlation_id_of, understand_reply
 from services.asked import Asked
-from services.asking import Reply
+from services.asking import Reply, Unusable
 from services.order import SOURCE
 from transport.clients import consumer_client, producer_client
 from transport.envelope import Headers
@@ -56,8 +56,17 @@ class RequestStore(Protocol):
     def keep(self, asked: Asked) -> "Future[None]":
         """Keep a request; the future is done when it is safe."""
 
-    def take_replies(self, replies: Sequence[Reply], place: TopicPartition, after: int) -> None:
-        """Take replies in, and the offset after them, and return when they are safe."""
+    def take_replies(
+        self,
+        replies: Sequence[Reply],
+        unusable: Sequence[Unusable],
+        place: TopicPartition,
+        after: int,
+    ) -> None:
+        """Take replies in, and the offset after them, and return when they are safe.
+
+        What is unusable came to the partition as well, and is kept as dead letters.
+        """
 
     def give_up(self, ids: Sequence[str]) -> None:
         """Note that the time of requests is over."""
@@ -242,9 +251,9 @@ class Requester:
                 records = [record_of(each) for each in messages if each.error() is None]
                 if records:
                     self._take(records)
-        except (KafkaException, BrokerError) as error:
-            self._failed = f"replies can't be read: {error}"
-            _log.error("%s", self._failed)
+        except Exception as error:  # noqa: BLE001 whatever it was, nobody waits for ever
+            self._failed = f"replies can't be taken: {error}"
+            _log.error("%s", self._failed, exc_info=not isinstance(error, KafkaException))
             self._ready.set()
             for pending in self._pending.close():
                 pending.settle(NotSent(self._failed))
@@ -269,21 +278,27 @@ class Requester:
         self._ready.set()
 
     def _take(self, records: Sequence[Record]) -> None:
-        settled = []
-        replies = []
+        settled: list[tuple[str, Outcome]] = []
+        replies: list[Reply] = []
+        unusable: list[Unusable] = []
         for record in records:
-            correlation_id = correlation_id_of(record)
-            if correlation_id is None:
-                _log.warning("%s has no correlation id of ours and is left alone", record.place)
+            correlation_id = None
+            try:
+                correlation_id = correlation_id_of(record)
+                if self._trace is not None:
+                    self._trace("answered", record.place, record.headers, record.value)
+                reply, outcome = understand_reply(record, correlation_id)
+            except ContractError as why:
+                _log.warning("%s can't be used: %s", record.place, why)
+                unusable.append((record, why))
+                if correlation_id is not None:
+                    settled.append((correlation_id, Undecodable(f"{record.place}: {why}")))
                 continue
-            if self._trace is not None:
-                self._trace("answered", record.place, record.headers, record.value)
-            reply, outcome = understand_reply(record, correlation_id)
             settled.append((correlation_id, outcome))
-            if reply is not None:
-                replies.append(reply)
+            replies.append(reply)
         if self._store is not None:
-            self._store.take_replies(replies, self._place, records[-1].offset + 1)
+            after = records[-1].offset + 1
+            self._store.take_replies(replies, unusable, self._place, after)
         for correlation_id, outcome in settled:
             if not self._pending.settle(correlation_id, outcome):
                 _log.info("reply to %s came late, or twice, or is not ours", correlation_id)

@@ -14,7 +14,8 @@ from event_log.outbox import enqueue
 from request_reply.requests import Answer, BrokenRequest, Request, Unaddressed, failed
 from services.payment import PaymentService
 from transport.envelope import format_time
-from transport.records import Record, dead_letter
+from transport.letters import dead_letter
+from transport.records import Record
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)

@@ -1,20 +1,29 @@
 """The order service as the payment service's client: what it keeps when it asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from domain.contracts import Authorization, AuthorizationFailed, Message, RecordRevenue
+from domain.errors import ContractError
 from domain.order import Order, OrderState, follow
 from domain.requests import RequestState, after_giving_up, after_reply, outcome_of
 from event_log.inbox import advance, next_offsets
 from event_log.outbox import enqueue
 from services.asked import Asked, keep_asked, keep_states, states_of, unanswered
+from services.early import take_early
 from services.order import SOURCE, OrderService, load_orders, save_orders
-from transport.records import Outgoing, outgoing
+from transport.letters import dead_letter
+from transport.records import Outgoing, Record, outgoing
 from transport.topics import TopicPartition
+
+NAME = "requester"
+"""Under which name dead letters are written."""
+
+Unusable = tuple[Record, ContractError]
+"""A record of the reply partition that is no reply to anything, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Asking:
         known = load_orders(connection, {each.order.order_id for each in asked})
         new = {each.order.order_id for each in asked} - known.keys()
         save_orders(connection, [Order(each, OrderState.PLACED) for each in sorted(new)])
+        self._give_their_turn(connection, new, now)
         keep_asked(connection, asked, now)
 
     def take_replies(
@@ -48,10 +58,12 @@ class Asking:
         replies: Sequence[Reply],
         offsets: Mapping[TopicPartition, int],
         now: datetime,
+        unusable: Sequence[Unusable] = (),
     ) -> int:
         """Take replies in: orders, requests, ShipOrder and RecordRevenue, in one transaction.
 
-        Replies to requests that nobody here has asked are left alone.
+        A reply to a request that nobody here has asked breaks no contract, and may be one to a
+        former user of the partition: it is left alone. What is `unusable` becomes a dead letter.
 
         Returns:
             How many records wait in the outbox because of them.
@@ -82,9 +94,25 @@ class Asking:
                 told.append(message)
             out += [outgoing(each, SOURCE, now, cause=reply.id, body=reply.body) for each in told]
         save_orders(connection, changed.values())
+        waited = self._give_their_turn(connection, changed, now)
         keep_states(connection, stand, now)
+        known = next_offsets(connection) if unusable else {}
+        out += [
+            dead_letter(record, NAME, why, now)
+            for record, why in unusable
+            if record.offset >= known.get(TopicPartition(record.topic, record.partition), 0)
+        ]
         advance(connection, offsets, now)
-        return enqueue(connection, out)
+        return waited + enqueue(connection, out)
+
+    def _give_their_turn(
+        self, connection: Connection, order_ids: Collection[str], now: datetime
+    ) -> int:
+        """Handle events that came before these orders were as far; how many records wait then."""
+        early = take_early(connection, order_ids)
+        if not early:
+            return 0
+        return enqueue(connection, self.orders.handle(connection, early, now).outgoing)
 
     def give_up(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
         """Note that the time of these requests is over."""

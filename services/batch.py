@@ -8,21 +8,25 @@ from typing import ClassVar, Protocol
 
 from sqlalchemy import Connection
 
-from domain.errors import ContractError
+from domain.errors import ContractError, MalformedRecord, UnknownType
 from event_log.database import Database
 from event_log.inbox import advance, mark_handled, next_offsets, not_yet_handled
 from event_log.outbox import enqueue
+from transport.codec import type_name
+from transport.letters import dead_letter
 from transport.records import (
     Delivery,
     Outgoing,
     Record,
-    dead_letter,
     understand,
 )
-from transport.topics import TopicPartition
+from transport.topics import TOPICS, TopicPartition
 
 Subscriptions = Mapping[str, frozenset[str] | None]
 """By topic, the CloudEvents types a service handles; `None` is all, and none may be unknown."""
+
+
+_CARRIED = {topic.name: frozenset(topic.carries) for topic in TOPICS}
 
 
 @dataclass
@@ -119,10 +123,24 @@ def _understand_all(
         if wanted is not None and _type_of(record) not in wanted:
             continue
         try:
-            deliveries.append(understand(record))
+            deliveries.append(_understand(record))
         except ContractError as error:
             broken.append((record, error))
     return deliveries, broken
+
+
+def _understand(record: Record) -> Delivery:
+    delivery = understand(record)
+    carried = _CARRIED[record.topic]
+    if type(delivery.payload) not in carried:
+        raise UnknownType(
+            f"{delivery.envelope.type} does not belong on topic {record.topic}, which carries "
+            + ", ".join(sorted(type_name(kind) for kind in carried))
+        )
+    # SQLite ends a text in JSON there, so that no look-up by such an id would find it.
+    if "\0" in delivery.envelope.id:
+        raise MalformedRecord("header ce_id has a NUL character")
+    return delivery
 
 
 def _type_of(record: Record) -> str:

@@ -1,13 +1,20 @@
 """Events that arrived before their order was known, or before their turn: kept until it comes."""
 
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 
 import msgspec
 from sqlalchemy import Connection, delete, select
 from sqlmodel import Field, SQLModel
 
+from domain.errors import ContractError
 from event_log.database import among, table_of
-from transport.records import Delivery, Record, understand
+from event_log.outbox import enqueue
+from transport.letters import dead_letter
+from transport.records import Delivery, Outgoing, Record, understand
+
+KEPT_BY = "order"
+"""The service that keeps early events, and that writes their dead letters."""
 
 
 class EarlyRow(SQLModel, table=True):
@@ -49,14 +56,23 @@ def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
 
 
 def take_early(connection: Connection, order_ids: Collection[str]) -> list[Delivery]:
-    """Take out what was kept for these orders, in the order in which it arrived."""
+    """Take out what was kept for these orders, in the order in which it arrived.
+
+    It was understood when it was kept, perhaps by a former version of the contracts: what can't be
+    understood any more becomes a dead letter, and holds nobody up.
+    """
     if connection.execute(select(_early.c.event_id).limit(1)).first() is None:
         return []
     theirs = among(_early.c.order_id, order_ids)
     taken: list[Delivery] = []
+    letters: list[Outgoing] = []
     for row in connection.execute(select(_early).where(theirs)):
         headers = _decode_headers(row.headers)
         record = Record(row.topic, row.partition, row.offset, row.key, row.body, headers)
-        taken.append(understand(record))
+        try:
+            taken.append(understand(record))
+        except ContractError as why:
+            letters.append(dead_letter(record, KEPT_BY, why, datetime.now(UTC)))
+    enqueue(connection, letters)
     connection.execute(delete(_early).where(theirs))
     return taken

@@ -22,6 +22,7 @@ from event_log.outbox import OutboxRow, enqueue
 from services.asked import RequestRow
 from services.batch import Handled, Subscriptions
 from services.early import EarlyRow, keep_early, take_early
+from services.heartbeat import HeartbeatRow
 from transport.codec import type_name
 from transport.records import Delivery, Outgoing, outgoing
 from transport.topics import AUTHORIZATIONS, ORDERS
@@ -56,7 +57,7 @@ class OrderService:
     def __init__(self, path: Path) -> None:
         """Keep orders in the database at `path`."""
         self.database = Database(
-            path, [OrderRow, RequestRow, EarlyRow, InboxRow, OutboxRow, PositionRow]
+            path, [OrderRow, RequestRow, EarlyRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
         )
 
     def place(self, orders: Sequence[NewOrder], now: datetime) -> int:

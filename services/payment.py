@@ -16,6 +16,7 @@ from event_log.database import Database, among, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
 from services.batch import Handled, Subscriptions
+from services.heartbeat import HeartbeatRow
 from transport.codec import decode, encode, type_name
 from transport.records import Delivery, outgoing
 from transport.topics import ORDERS
@@ -46,7 +47,9 @@ class PaymentService:
 
     def __init__(self, path: Path, accounts: HouseAccounts) -> None:
         """Keep accounts in the database at `path`, with terms from `accounts`."""
-        self.database = Database(path, [AccountEventRow, InboxRow, OutboxRow, PositionRow])
+        self.database = Database(
+            path, [AccountEventRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
+        )
         self._accounts = accounts
 
     def handle(

@@ -13,13 +13,14 @@ from event_log.inbox import PositionRow
 from event_log.log import EventRow, RepeatRow
 from event_log.outbox import OutboxRow
 from services.batch import Handled, Subscriptions
+from services.heartbeat import HeartbeatRow
 from transport.records import Delivery
 from transport.topics import AUTHORIZATIONS, ORDERS, REPORTING_REQUESTS
 
 
 def open_log(path: Path) -> Database:
     """Open the event log's database."""
-    return Database(path, [EventRow, RepeatRow, OutboxRow, PositionRow])
+    return Database(path, [EventRow, RepeatRow, OutboxRow, PositionRow, HeartbeatRow])
 
 
 class RecorderService:

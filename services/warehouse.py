@@ -14,6 +14,7 @@ from event_log.database import Database, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
 from services.batch import Handled, Subscriptions
+from services.heartbeat import HeartbeatRow
 from transport.records import Delivery, outgoing
 from transport.topics import WAREHOUSE_REQUESTS
 
@@ -42,7 +43,7 @@ class WarehouseService:
 
     def __init__(self, path: Path) -> None:
         """Keep parcels in the database at `path`."""
-        self.database = Database(path, [ParcelRow, InboxRow, OutboxRow, PositionRow])
+        self.database = Database(path, [ParcelRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow])
 
     def handle(
         self, connection: Connection, deliveries: Sequence[Delivery], now: datetime

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,10 +19,15 @@ from typing import Any
 
 import faust
 import uvloop
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
 from yarl import URL
 
+from domain.errors import BrokerError
 from event_log.inbox import next_offsets
 from services.batch import Service, Spent, handle_batch
+from services.watchdog import STALLED_AFTER_SECONDS, watched
 from streams.lean import EagerTransport, QuietMonitor, RawSchema
 from streams.missing import missing_records
 from streams.relaying import EXIT_FAILED, RelayThread
@@ -36,13 +42,15 @@ class WorkerSettings:
     """What a worker needs to know.
 
     `batch` is the most records in a transaction, `within` the seconds that a record waits for
-    others; `data` is a folder for Faust's own files.
+    others; `data` is a folder for Faust's own files. After `stalled_after` seconds with records and
+    without progress the worker ends itself (`services.watchdog`).
     """
 
     bootstrap_servers: str
     data: Path
     batch: int = 2000
     within: float = 0.03
+    stalled_after: float = STALLED_AFTER_SECONDS
 
 
 class Worker:
@@ -56,6 +64,7 @@ class Worker:
         self._relay = relay
         self._expected: dict[TopicPartition, int] = {}
         # One thread: batches of a service follow one another; the event loop stays free meanwhile.
+        self._stopping = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name}-batches")
         self.app = _app(service, settings)
         channel = self.app.topic(*service.subscriptions, schema=RawSchema())
@@ -63,6 +72,17 @@ class Worker:
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then say where the time went."""
+        service, settings = self._service, self._settings
+        with watched(
+            service.name,
+            service.database,
+            service.subscriptions,
+            settings.bootstrap_servers,
+            settings.stalled_after,
+        ):
+            self._run()
+
+    def _run(self) -> None:
         uvloop.install()
         # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
         gc.freeze()
@@ -80,6 +100,7 @@ class Worker:
             if ended.code:
                 raise
         finally:
+            self._stopping.set()
             self._relay.stop()
             self._thread.shutdown()
             spent = self.spent
@@ -116,8 +137,25 @@ class Worker:
                 await stream.ack(event)
 
     def _handle(self, records: Sequence[Record]) -> None:
-        self._fetch_what_was_skipped(records)
+        # Order is kept: what follows waits here until the broker gives what comes before it.
+        for attempt in Retrying(
+            retry=retry_if_exception_type(BrokerError),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            sleep=sleep_using_event(self._stopping),
+            stop=stop_when_event_set(self._stopping),
+            before_sleep=self._say_why,
+            reraise=True,
+        ):
+            with attempt:
+                self._fetch_what_was_skipped(records)
         self._commit(records)
+
+    def _say_why(self, state: RetryCallState) -> None:
+        why = state.outcome.exception() if state.outcome else None
+        _log.warning(
+            "%s: records can't be read, attempt %d, its partition waits: %s",
+            *(self._service.name, state.attempt_number, why),
+        )
 
     def _commit(self, records: Sequence[Record]) -> None:
         if handle_batch(self._service, records, datetime.now(UTC), self.spent):

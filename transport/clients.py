@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 # librdkafka writes to stderr otherwise, through any progress bar.
 _client_log = logging.getLogger("librdkafka")
 
-MAX_RECORD_BYTES = 2_000_000
+MAX_RECORD_BYTES = 12_000_000
 """The largest record that is sent, and that a dead-letter topic takes."""
 
 PUBLISH_TIMEOUT_SECONDS = 120.0

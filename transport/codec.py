@@ -27,6 +27,9 @@ CONTENT_TYPE = "application/json"
 MAX_BODY_BYTES = 1_000_000
 """A larger body is refused; the broker's own limit (message.max.bytes) is just above it."""
 
+MAX_LEVELS = 100
+"""A body with more levels is refused: how many Python can read depends on where it is called."""
+
 _NAMES: dict[type[Contract], str] = {
     NewOrder: "shop.NewOrder.v1",
     AuthorizationAccepted: "shop.AuthorizationAccepted.v1",
@@ -103,8 +106,8 @@ def digest(contract: Contract) -> bytes:
 def decode(name: str, body: bytes | None) -> Contract:
     """Read a body of the CloudEvents type `name`.
 
-    Unknown fields are allowed; wrong types, NaN, infinities, duplicate keys and values out of the
-    contract's range are not.
+    Unknown fields are allowed; wrong types, NaN, infinities, duplicate keys, more than
+    `MAX_LEVELS` levels and values out of the contract's range are not.
 
     Raises:
         UnknownType: there is no contract of that name.
@@ -119,12 +122,17 @@ def decode(name: str, body: bytes | None) -> Contract:
         raise MalformedRecord(f"{name} has a body of {len(body)} bytes; {MAX_BODY_BYTES} at most")
     try:
         decoded = decoder(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise _too_deep(name) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedRecord(f"{name}: {error}") from error
+    # SQLite ends a text in JSON there, so that no look-up by such an id would find it.
+    if "\0" in decoded.order_id:
+        raise MalformedRecord(f"{name}: order_id has a NUL character")
     _refuse_times_outside_utc(name, decoded)
     # What we write ourselves has no duplicate keys, and comparing is faster than looking for them.
     if _encoder.encode(decoded) != body:
-        _refuse_duplicate_keys(name, body)
+        _refuse_duplicate_keys_and_depth(name, body)
     wrap = _wrappers.get(name)
     return decoded if wrap is None else wrap(decoded)
 
@@ -140,7 +148,7 @@ def _refuse_times_outside_utc(name: str, decoded: Any) -> None:
             ) from error
 
 
-def _refuse_duplicate_keys(name: str, body: bytes) -> None:
+def _refuse_duplicate_keys_and_depth(name: str, body: bytes) -> None:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) != len(items):
@@ -150,9 +158,26 @@ def _refuse_duplicate_keys(name: str, body: bytes) -> None:
         return found
 
     try:
-        json.loads(body, object_pairs_hook=pairs, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        document = json.loads(body, object_pairs_hook=pairs, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise _too_deep(name) from error
+    except ValueError as error:
         raise MalformedRecord(f"{name}: {error}") from error
+    level = [document]
+    for _ in range(MAX_LEVELS):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise _too_deep(name)
+
+
+def _inside(outer: Any) -> list[Any]:
+    within = outer.values() if isinstance(outer, dict) else outer
+    return [inner for inner in within if isinstance(inner, dict | list)]
+
+
+def _too_deep(name: str) -> MalformedRecord:
+    return MalformedRecord(f"{name} is nested more than {MAX_LEVELS} levels deep")
 
 
 def _refuse_constant(literal: str) -> None:

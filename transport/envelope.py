@@ -12,7 +12,7 @@ from functools import lru_cache
 from domain.errors import MalformedRecord
 from transport.codec import CONTENT_TYPE
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 SPEC_VERSION = "1.0"
 MAX_ATTRIBUTE_BYTES = 1024
@@ -52,7 +52,7 @@ class Envelope:
 
 def to_headers(envelope: Envelope) -> Headers:
     """The Kafka headers of an envelope."""
-    headers = [
+    headers: Headers = [
         ("ce_specversion", SPEC_VERSION.encode()),
         ("ce_id", envelope.id.encode()),
         ("ce_type", envelope.type.encode()),

@@ -7,11 +7,11 @@ from typing import Any
 from confluent_kafka import Message as KafkaMessage
 
 from domain.contracts import AuthorizationFailed, Contract, Event, Message, payload_of
-from domain.errors import ContractError, MalformedRecord
+from domain.errors import MalformedRecord
 from domain.identity import message_id_of
 from transport.codec import decode, encode, type_name
-from transport.envelope import Envelope, Headers, format_time, from_headers, to_headers
-from transport.topics import dead_letter_topic, topic_of
+from transport.envelope import Envelope, Headers, from_headers, to_headers
+from transport.topics import topic_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +121,3 @@ def outgoing(
         headers=to_headers(envelope),
         body=encode(contract) if body is None else body,
     )
-
-
-def dead_letter(record: Record, service: str, why: ContractError, now: datetime) -> Outgoing:
-    """What could not be handled: bytes, key and headers as they came, and why."""
-    headers: Headers = [(name, value or b"") for name, value in record.headers]
-    headers += [
-        ("dead_letter_reason", f"{type(why).__name__}: {why}".encode()[:2000]),
-        ("dead_letter_service", service.encode()),
-        ("dead_letter_topic", record.topic.encode()),
-        ("dead_letter_partition", str(record.partition).encode()),
-        ("dead_letter_offset", str(record.offset).encode()),
-        ("dead_letter_time", format_time(now).encode()),
-    ]
-    return Outgoing(dead_letter_topic(record.topic), record.key, headers, record.value)

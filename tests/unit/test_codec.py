@@ -21,7 +21,7 @@ from domain.contracts import (
 )
 from domain.errors import MalformedRecord, UnknownType
 from domain.money import MAX_MINOR_UNITS, Money
-from transport.codec import MAX_BODY_BYTES, decode, encode, type_name
+from transport.codec import MAX_BODY_BYTES, MAX_LEVELS, decode, encode, type_name
 
 PAID = AuthorizationAccepted(
     "test/1", "00001", datetime(1997, 1, 1, tzinfo=UTC), Money(1177, "USD"), 1
@@ -29,7 +29,7 @@ PAID = AuthorizationAccepted(
 NAME = type_name(PAID)
 BODY = encode(PAID)
 
-text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=50)
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=50)
 money = st.builds(Money, st.integers(0, MAX_MINOR_UNITS), st.sampled_from(["USD", "EUR"]))
 when = st.datetimes(datetime(1900, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 who = st.from_regex(r"[0-9]{1,18}", fullmatch=True)
@@ -62,6 +62,40 @@ def test_unknown_fields_are_allowed() -> None:
     assert decode(NAME, BODY[:-1] + b',"later":{"a":[1]}}') == PAID
 
 
+def test_a_number_of_an_unknown_field_may_be_any_that_is_json() -> None:
+    assert decode(NAME, BODY[:-1] + b',"later":1e400}') == PAID
+
+
+@pytest.mark.parametrize("nested", [("[", "]"), ('{"a":', "}")])
+def test_as_many_levels_as_are_allowed_are_read_and_not_one_more(nested: tuple[str, str]) -> None:
+    def with_levels(levels: int) -> bytes:
+        inner = nested[0] * (levels - 1) + "1" + nested[1] * (levels - 1)
+        return BODY[:-1] + f',"later":{inner}}}'.encode()
+
+    assert decode(NAME, with_levels(MAX_LEVELS)) == PAID
+    for levels in (MAX_LEVELS + 1, 2 * MAX_LEVELS, 900, 100_000):
+        with pytest.raises(MalformedRecord, match="more than 100 levels deep"):
+            decode(NAME, with_levels(levels))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"1177", b"0"),
+        (b"1177", b"9223372036854775807"),
+        (b'"USD"', b'"EUR"'),
+        (b"1997-01-01T00:00:00Z", b"0001-01-01T00:00:00Z"),
+        (b"1997-01-01T00:00:00Z", b"9999-12-31T23:59:59Z"),
+        (b"1997-01-01T00:00:00Z", b"1997-01-01T00:00:00+14:00"),
+    ],
+)
+def test_what_is_at_the_edge_of_the_contract_is_accepted(old: bytes, new: bytes) -> None:
+    """Zero among them: real purchases contain some."""
+    changed = decode(NAME, BODY.replace(old, new))
+    assert changed != PAID
+    assert decode(NAME, encode(changed)) == changed
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
@@ -75,12 +109,20 @@ def test_unknown_fields_are_allowed() -> None:
         (b"1177", b"true", "cents"),
         (b"1177", b"null", "cents"),
         (b'"USD"', b'"usd"', "currency"),
+        (b'"USD"', b'"XYZ"', "currency"),
+        (b'"USD"', b'"USD\\n"', "currency"),
+        (b'"USD"', b'"SEK"', "USD|EUR"),
+        (b"1177", b"1177.0", "cents"),
+        (b"1177", b"1e3", "cents"),
+        (b"test/1", b"test\\u0000/1", "order_id has a NUL"),
         (b"1997-01-01T00:00:00Z", b"1997-01-01T00:00:00", "ordered_at"),
         (b"1997-01-01T00:00:00Z", b"0000-01-01T00:00:00Z", "ordered_at"),
         (b"1997-01-01T00:00:00Z", b"yesterday", "ordered_at"),
         (b"1997-01-01T00:00:00Z", b"0001-01-01T00:00:00+12:00", "outside the calendar"),
         (b"1997-01-01T00:00:00Z", b"9999-12-31T23:00:00-12:00", "outside the calendar"),
         (b'"00001"', b'"one"', "customer_id"),
+        (b'"00001"', b'"00001\\n"', "customer_id"),
+        (b'"00001"', '"٠٠٠٠١"'.encode(), "customer_id"),
         (b'"00001"', b"1", "customer_id"),
         (b'"items":1', b'"items":0', "items"),
         (b'"items":1', b'"item":1', "items"),

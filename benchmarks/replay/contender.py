@@ -1,0 +1,70 @@
+"""One reading of a log by one contender: ``python -m benchmarks.replay.contender KIND LOG``.
+
+`raw` reads every column of every row in order and does nothing with it: what SQLite and its Python
+driver take. `chain` proves the hash chain with all processors, `chain1` with one. `rebuild` makes
+all projections anew. It says as one JSON line how long that took, without starting up.
+"""
+
+import json
+import resource
+import sqlite3
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+
+from event_log.database import table_of
+from event_log.log import EventRow
+from reporting.proof_of_log import look, open_log_to_prove, prove_log
+
+
+def raw(log: Path) -> int:
+    """Read all rows in order."""
+    names = ", ".join(f'"{column.name}"' for column in table_of(EventRow).columns)
+    connection = sqlite3.connect(f"{log.absolute().as_uri()}?mode=ro", uri=True)
+    rows = connection.execute(f"SELECT {names} FROM event_log ORDER BY position")  # noqa: S608
+    count = sum(1 for _ in rows)
+    connection.close()
+    return count
+
+
+def chain(log: Path, processes: int | None = None) -> int:
+    """Prove the chain."""
+    head = look(open_log_to_prove(log))
+    finding = prove_log(log, head, lambda done, total: None, processes)
+    assert finding.failure is None, finding.failure
+    return head.position
+
+
+def can_rebuild() -> bool:
+    """Whether this version can rebuild projections."""
+    return find_spec("reporting.replay") is not None
+
+
+def peak_mb() -> float:
+    """The most memory that this process had, or one that it forked."""
+    # What `getrusage` says of this process itself may be what the one that started it had.
+    status = Path("/proc/self/status").read_text()
+    own = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+
+
+KINDS: dict[str, Callable[[Path], int]] = {
+    "raw": raw,
+    "chain": chain,
+    "chain1": lambda log: chain(log, 1),
+}
+
+
+def main() -> None:
+    """Run one contender and print what it took."""
+    kind, log = sys.argv[1], Path(sys.argv[2])
+    began = perf_counter()
+    events = KINDS[kind](log)
+    seconds = perf_counter() - began
+    print(json.dumps({"events": events, "seconds": seconds, "peak_mb": peak_mb()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

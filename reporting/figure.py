@@ -1,0 +1,94 @@
+"""Figures that leave the product: what they are stamped with, and how a file carries the stamp.
+
+A stamp says which state of the log a figure was made from, so that it can be checked later. It is
+four fields, in whatever file: of the object itself in JSON, comment lines in CSV, the table's
+metadata in Parquet, and a script block with the JSON object in HTML.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from domain.errors import StoreError
+from event_log.database import Database
+from event_log.log import GENESIS, read
+from transport.envelope import format_time
+
+HTML_ID = "figure"
+"""The id of the script block that holds a figure's JSON object."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The state of the log that a figure was made from.
+
+    `position` is the last event that is in it, `hash` that event's chain hash in hexadecimal,
+    `recorded_time` when it was recorded (RFC 3339, UTC), and `currency` the ISO 4217 code of the
+    amounts. Position 0 is the empty log, which has no time.
+    """
+
+    position: int
+    hash: str
+    recorded_time: str | None
+    currency: str
+
+
+def stamp(log: Database, position: int, currency: str) -> Stamp:
+    """The stamp of figures in `currency` that were made from the log up to `position`.
+
+    Raises:
+        StoreError: the log has no such position.
+    """
+    if position == 0:
+        return Stamp(0, GENESIS.hex(), None, currency)
+    event = next(read(log, after=position - 1, limit=1), None)
+    if event is None or event.position != position:
+        raise StoreError(
+            f"the log {log.path} has no position {position}, which the projections have come to: "
+            "`shop prove` says what is wrong"
+        )
+    return Stamp(position, event.hash.hex(), format_time(event.recorded_time), currency)
+
+
+def as_fields(of: Stamp) -> dict[str, Any]:
+    """The stamp as fields of a JSON object, to be put beside the figures in it."""
+    return asdict(of)
+
+
+def as_comments(of: Stamp) -> str:
+    """The stamp as lines to put before a CSV table: ``# position: 17``."""
+    return "".join(f"# {name}: {_text(value)}\n" for name, value in as_fields(of).items())
+
+
+def as_metadata(of: Stamp) -> dict[bytes, bytes]:
+    """The stamp as key-value metadata of a Parquet file's schema."""
+    return {name.encode(): _text(value).encode() for name, value in as_fields(of).items()}
+
+
+def as_script(of: Stamp, figures: Mapping[str, Any]) -> str:
+    """Stamp and figures as a block of JSON for an HTML page; browsers show none of it."""
+    # `</` would end the block.
+    text = json.dumps({**figures, **as_fields(of)}).replace("</", "<\\/")
+    return f'<script type="application/json" id="{HTML_ID}">{text}</script>'
+
+
+def stamp_in(fields: Mapping[str, Any]) -> Stamp:
+    """Read a stamp back from the fields of whatever file it was in.
+
+    Raises:
+        ValueError: a field is missing or is not what it should be.
+    """
+    missing = [name for name in Stamp.__dataclass_fields__ if name not in fields]
+    if missing:
+        raise ValueError(f"it has no {', '.join(missing)}")
+    return Stamp(
+        int(fields["position"]),
+        str(fields["hash"]).lower(),
+        str(fields["recorded_time"]) if fields["recorded_time"] else None,
+        str(fields["currency"]),
+    )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

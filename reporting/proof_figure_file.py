@@ -1,0 +1,118 @@
+"""Figures in files, read back: the stamp, and what the file says."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from domain.errors import ShopError
+from reporting.figure import HTML_ID, Stamp, stamp_in
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported file: a report as a JSON object, or a table of rows whose values are text."""
+
+    stamp: Stamp
+    report: Mapping[str, Any] = field(default_factory=dict)
+    columns: Sequence[str] = ()
+    rows: Sequence[Mapping[str, str]] = ()
+
+
+def read_exported(path: Path) -> Exported:
+    """Read an exported file: ``.json``, ``.html``, ``.csv`` or ``.parquet``.
+
+    Raises:
+        ShopError: it can't be read, or has no stamp.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ShopError(f"{path} is none of {', '.join(_READERS)}: export the figures as one")
+    try:
+        return reader(path)
+    except OSError as error:
+        raise ShopError(f"{path} can't be read: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
+        raise ShopError(
+            f"{path} can't be checked: {error}. Only a file that this program exported can be"
+        ) from error
+
+
+def _json(path: Path) -> Exported:
+    return _report(path.read_text(encoding="utf-8"))
+
+
+def _html(path: Path) -> Exported:
+    found = _Script()
+    found.feed(path.read_text(encoding="utf-8"))
+    if not found.text:
+        raise ValueError(f"it has no script block of the id {HTML_ID!r}")
+    return _report(found.text)
+
+
+def _report(text: str) -> Exported:
+    report = json.loads(text)
+    if not isinstance(report, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 a wrong file, no wrong call
+    return Exported(stamp_in(report), report)
+
+
+def _csv(path: Path) -> Exported:
+    text = path.read_text(encoding="utf-8-sig")
+    fields: dict[str, str] = {}
+    lines = text.splitlines(keepends=True)
+    while lines and lines[0].startswith("#"):
+        name, _, value = lines.pop(0).lstrip("# ").partition(":")
+        fields[name.strip()] = value.strip()
+    table = csv.DictReader(StringIO("".join(lines)), strict=True)
+    rows = list(table)
+    if any(None in row or None in row.values() for row in rows):
+        raise ValueError("a line has more or fewer fields than its head")
+    return Exported(stamp_in(fields), columns=tuple(table.fieldnames or ()), rows=rows)
+
+
+def _parquet(path: Path) -> Exported:
+    # Only here: it takes longer to import than most commands take.
+    from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
+
+    try:
+        table = parquet.read_table(path)
+    except ArrowException as error:
+        raise ValueError(str(error)) from error
+    metadata = table.schema.metadata or {}
+    fields = {name.decode(): value.decode() for name, value in metadata.items()}
+    rows = [{name: _text(value) for name, value in row.items()} for row in table.to_pylist()]
+    return Exported(stamp_in(fields), columns=tuple(table.column_names), rows=rows)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+class _Script(HTMLParser):
+    """Finds the block of JSON in a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin where the block begins."""
+        self._inside = tag == "script" and ("id", HTML_ID) in attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        """End where any element ends."""
+        self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        """Take what is inside."""
+        if self._inside:
+            self.text += data
+
+
+_READERS = {".json": _json, ".html": _html, ".htm": _html, ".csv": _csv, ".parquet": _parquet}

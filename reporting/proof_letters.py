@@ -1,0 +1,99 @@
+"""The recorder's dead letters, gathered so that a proof can look them up by what they are about."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import select
+
+from event_log.database import Database, table_of
+from event_log.outbox import OutboxRow
+from reporting.proof_records import digest_of
+from reporting.proof_topics import Topics
+from services.recorder import RecorderService
+from transport.records import Record
+from transport.topics import TopicPartition, dead_letter_topic
+
+_outbox = table_of(OutboxRow)
+_WAITING = select(_outbox.c.topic, _outbox.c.key, _outbox.c.headers, _outbox.c.body).where(
+    _outbox.c.published.is_(False)
+)
+_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+
+
+class Letter(NamedTuple):
+    """Where a dead letter's record was, and the digest of its key and body."""
+
+    place: TopicPartition
+    offset: int
+    digest: bytes
+
+
+class Letters:
+    """Dead letters in a temporary file, since there may be more than memory should hold.
+
+    It must be closed.
+    """
+
+    def __init__(self) -> None:
+        # An empty name is a file that SQLite itself removes.
+        self._database = sqlite3.connect("")
+        self._database.execute(
+            'CREATE TABLE letters (topic, partition, "offset", digest, '
+            'PRIMARY KEY (topic, partition, "offset")) WITHOUT ROWID'
+        )
+
+    def gather(self, topics: Topics, log: Database) -> None:
+        """Read those that the recorder's outbox has not sent yet, and all of its topics.
+
+        Raises:
+            BrokerError: they can't be read.
+        """
+        # The outbox first: what it sends meanwhile is read from the topics then.
+        with log.reading() as connection:
+            waiting = connection.execute(_WAITING)
+            self._keep(letter_in(_record_of(row)) for row in waiting)
+        names = [dead_letter_topic(topic) for topic in RecorderService.subscriptions]
+        for place, span in topics.spans(names).items():
+            for records in topics.records(place, span):
+                self._keep(letter_in(record) for record in records)
+
+    def within(self, place: TopicPartition, start: int, end: int) -> dict[int, bytes]:
+        """By offset, the digests of letters about a partition's offsets from `start` to `end`."""
+        rows = self._database.execute(
+            'SELECT "offset", digest FROM letters '
+            'WHERE topic = ? AND partition = ? AND "offset" >= ? AND "offset" < ?',
+            (*place, start, end),
+        )
+        return dict(rows.fetchall())
+
+    def close(self) -> None:
+        """Forget them."""
+        self._database.close()
+
+    def _keep(self, letters: Iterable[Letter | None]) -> None:
+        rows = ((*each.place, each.offset, each.digest) for each in letters if each is not None)
+        # A relay that was killed sends a letter again.
+        self._database.executemany("INSERT OR IGNORE INTO letters VALUES (?, ?, ?, ?)", rows)
+
+
+def letter_in(record: Record) -> Letter | None:
+    """What a record of a dead-letter topic is about; `None` if it is no letter of the recorder."""
+    # A letter has the headers of its record first, which may have been a letter before.
+    said = dict(record.headers)
+    if said.get("dead_letter_service") != RecorderService.name.encode():
+        return None
+    try:
+        topic, partition, offset = (
+            (said[f"dead_letter_{name}"] or b"").decode()
+            for name in ("topic", "partition", "offset")
+        )
+        place = TopicPartition(topic, int(partition))
+        return Letter(place, int(offset), digest_of(record))
+    except (KeyError, ValueError):
+        return None
+
+
+def _record_of(row: Any) -> Record:
+    return Record(row.topic, 0, 0, row.key, row.body, tuple(_decode_headers(row.headers)))

@@ -1,0 +1,170 @@
+"""Proof that the log is whole: no position is missing, and each hash holds its row and all before.
+
+A row's hash needs the hash before it, which the row before has: so slices of the log are checked at
+once, by as many processes as there are processors, and are whole where each is and they join.
+"""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from domain.errors import StoreError
+from event_log.database import SCHEMA_VERSION, table_of
+from event_log.inbox import PositionRow, next_offsets
+from event_log.log import GENESIS, EventRow
+from reporting.proof import Failure, Finding, Head, Progress
+from reporting.proof_rows import Checked, as_chained, check_rows, gap
+from reporting.read_only import ReadOnlyDatabase, has_tables
+
+SLICE = 50_000
+"""Rows that a process checks at a time; a log of fewer is checked without others."""
+
+_COLUMNS = ", ".join(f'"{column.name}"' for column in table_of(EventRow).columns)
+_ROWS = (
+    f"SELECT {_COLUMNS} FROM event_log "  # noqa: S608 the table's own columns
+    "WHERE position > ? AND position <= ? ORDER BY position"
+)
+
+
+def open_log_to_prove(path: Path) -> ReadOnlyDatabase:
+    """Open a log that is there, only to read it.
+
+    Raises:
+        StoreError: it is not there, or was made by another version of the project.
+    """
+    log = ReadOnlyDatabase(path)
+    if log.file() is None:
+        raise StoreError(
+            f"there is no event log at {path}: set SHOP_HOME to where it is, or begin one with "
+            "`shop run recorder`"
+        )
+    with log.reading() as connection:
+        version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        if version != SCHEMA_VERSION or not has_tables(connection, EventRow, PositionRow):
+            raise StoreError(
+                f"database {path} has tables of version {version}, and this program's are version "
+                f"{SCHEMA_VERSION}: prove it with the program that made it"
+            )
+    return log
+
+
+def look(log: ReadOnlyDatabase) -> Head:
+    """How far the log goes now, and the offsets that the recorder has come to."""
+    with log.reading() as connection:
+        last = connection.exec_driver_sql(
+            "SELECT position, hash, recorded_time FROM event_log ORDER BY position DESC LIMIT 1"
+        ).first()
+        handled = next_offsets(connection)
+    if last is None:
+        return Head(0, GENESIS, None, handled)
+    return Head(last.position, last.hash, as_chained(last.recorded_time), handled)
+
+
+def prove_log(log: Path, head: Head, progress: Progress, processes: int | None = None) -> Finding:
+    """Check every row up to `head`.
+
+    Args:
+        log: the log's database file.
+        head: how far.
+        progress: is told the rows that are checked.
+        processes: how many work at once; as many as there are processors when it is `None`.
+
+    Raises:
+        StoreError: one of them was killed.
+    """
+    checked = Checked(0, GENESIS)
+    for checked in _in_slices(log, head.position, processes or os.cpu_count() or 1):
+        progress(checked.position, head.position)
+        if checked.failure is not None:
+            break
+    return Finding({"positions": checked.position}, failure=checked.failure)
+
+
+def check_slice(log: Path, after: int, until: int) -> Checked:
+    """Check the rows after position `after` up to `until`, by the hash that row `after` has."""
+    with closing(_connect(log)) as connection:
+        found = Checked(after, _hash_at(connection, after), _before_the_first(connection))
+        if found.failure is not None:
+            return found
+        try:
+            found = check_rows(found, connection.execute(_ROWS, (after, until)))
+        except sqlite3.DatabaseError:
+            return _first_unreadable(connection, found, until)
+        if found.failure is None and found.position < until:
+            return found._replace(failure=gap(found.position, _next(connection, found.position)))
+    return found
+
+
+def _in_slices(log: Path, until: int, processes: int) -> Iterator[Checked]:
+    bounds = [(after, min(after + SLICE, until)) for after in range(0, until, SLICE)]
+    if processes == 1 or len(bounds) < 2:
+        for bound in bounds:
+            yield check_slice(log, *bound)
+        return
+    # A forked process has all modules already, and opens the database for itself.
+    pool = ProcessPoolExecutor(
+        min(processes, len(bounds)), multiprocessing.get_context("fork"), _leave_ctrl_c
+    )
+    try:
+        yield from pool.map(partial(_check_bounds, log), bounds)
+    except BrokenProcessPool as error:
+        raise StoreError(
+            "a process that checked the log was killed: is there enough memory?"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _check_bounds(log: Path, bounds: tuple[int, int]) -> Checked:
+    return check_slice(log, *bounds)
+
+
+def _leave_ctrl_c() -> None:
+    # It reaches the whole terminal; the first process ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _before_the_first(connection: sqlite3.Connection) -> Failure | None:
+    (first,) = connection.execute("SELECT min(position) FROM event_log").fetchone()
+    if first is None or first > 0:
+        return None
+    return Failure(f"position {first}", "positions count from 1, and readers see none before it")
+
+
+def _next(connection: sqlite3.Connection, position: int) -> int | None:
+    query = "SELECT min(position) FROM event_log WHERE position > ?"
+    following: int | None = connection.execute(query, (position,)).fetchone()[0]
+    return following
+
+
+def _hash_at(connection: sqlite3.Connection, position: int) -> bytes:
+    query = "SELECT hash FROM event_log WHERE position = ?"
+    found = connection.execute(query, (position,)).fetchone()
+    return found[0] if found else GENESIS
+
+
+def _first_unreadable(connection: sqlite3.Connection, found: Checked, until: int) -> Checked:
+    """Read row by row, so that the one that can't be read is named."""
+    while found.failure is None and found.position < until:
+        after = found.position
+        try:
+            rows = connection.execute(_ROWS, (after, after + 1)).fetchall()
+        except sqlite3.DatabaseError as error:
+            return found._replace(
+                failure=Failure(f"position {after + 1}", f"it can't be read: {error}")
+            )
+        if not rows:
+            return found._replace(failure=gap(after, _next(connection, after)))
+        found = check_rows(found, rows)
+    return found
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)

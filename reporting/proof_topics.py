@@ -1,0 +1,158 @@
+"""Topics as a proof reads them: where partitions begin and end, and all their records in order."""
+
+from collections.abc import Iterable, Iterator
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import TopicPartition as KafkaTopicPartition
+
+from domain.errors import BrokerError, ForeignCluster
+from transport.clients import cluster_id, consumer_client
+from transport.records import Record, record_of
+from transport.topics import TopicPartition
+
+TIMEOUT_SECONDS = 30.0
+"""How long the broker may be silent."""
+
+BATCH = 2_000
+_MEMORY_KILOBYTES = 16_384
+
+
+class Span(NamedTuple):
+    """The offsets that a partition has: from `low` on, up to, without, `end`."""
+
+    low: int
+    end: int
+
+
+class Topics(Protocol):
+    """What a proof asks of Kafka."""
+
+    def spans(self, topics: Iterable[str]) -> dict[TopicPartition, Span]:
+        """The partitions of `topics`, and what offsets they have; topics may be missing."""
+
+    def span(self, place: TopicPartition) -> Span:
+        """The offsets that one partition has now."""
+
+    def records(self, place: TopicPartition, span: Span) -> Iterator[list[Record]]:
+        """The records of a partition's span in order, in batches, as far as they are there."""
+
+
+class KafkaTopics:
+    """Topics of a broker, read by assignment: no group is joined and nothing is committed.
+
+    It must be closed.
+    """
+
+    def __init__(self, bootstrap_servers: str, fed_by: str | None) -> None:
+        """Connect to the broker that fed the log; `fed_by` is its cluster id, if it is known.
+
+        Raises:
+            BrokerError: nobody answers there.
+            ForeignCluster: it is another cluster.
+        """
+        cluster = cluster_id(bootstrap_servers)
+        if fed_by not in (None, cluster):
+            raise ForeignCluster(
+                f"the log was fed by Kafka cluster {fed_by}, and the one at {bootstrap_servers} is "
+                f"{cluster}: set KAFKA_BOOTSTRAP_SERVERS to the one that fed it"
+            )
+        self._servers = bootstrap_servers
+        self._consumer: Consumer = consumer_client(
+            bootstrap_servers,
+            "unused",
+            **{
+                "enable.partition.eof": True,
+                # As the recorder reads; a partition's end is then its high watermark.
+                "isolation.level": "read_uncommitted",
+                "queued.max.messages.kbytes": _MEMORY_KILOBYTES,
+                # A fetch at the end of one partition must not hold up the next partition's.
+                "fetch.wait.max.ms": 10,
+            },
+        )
+
+    def spans(self, topics: Iterable[str]) -> dict[TopicPartition, Span]:
+        """The partitions of `topics`, and what offsets they have; topics may be missing.
+
+        Raises:
+            BrokerError: the broker doesn't say within 30 s.
+        """
+        try:
+            known = self._consumer.list_topics(timeout=TIMEOUT_SECONDS).topics
+        except KafkaException as error:
+            raise self._silent(error) from error
+        places = [
+            TopicPartition(topic, partition)
+            for topic in topics
+            if topic in known
+            for partition in sorted(known[topic].partitions)
+        ]
+        return {place: self.span(place) for place in places}
+
+    def span(self, place: TopicPartition) -> Span:
+        """The offsets that one partition has now.
+
+        Raises:
+            BrokerError: the broker doesn't say within 30 s.
+        """
+        try:
+            low, end = self._consumer.get_watermark_offsets(
+                KafkaTopicPartition(*place), timeout=TIMEOUT_SECONDS
+            )
+        except KafkaException as error:
+            raise self._silent(error) from error
+        return Span(low, end)
+
+    def records(self, place: TopicPartition, span: Span) -> Iterator[list[Record]]:
+        """The records of a partition's span in order, in batches, as far as they are there.
+
+        Raises:
+            BrokerError: the broker is silent for 30 s.
+        """
+        if span.low >= span.end:
+            return
+        self._consumer.assign([KafkaTopicPartition(*place, span.low)])
+        try:
+            quiet_until = monotonic() + TIMEOUT_SECONDS
+            after = span.low
+            while after < span.end:
+                # `consume` waits for a full batch or its whole timeout: so it gets a short one.
+                messages = self._consumer.consume(BATCH, timeout=0.05)
+                records = [record_of(each) for each in messages if each.error() is None]
+                ended = any(_is_end_of(place, each) for each in messages)
+                if wanted := [record for record in records if record.offset < span.end]:
+                    yield wanted
+                if records:
+                    after = records[-1].offset + 1
+                    quiet_until = monotonic() + TIMEOUT_SECONDS
+                if ended:
+                    # The last offsets may hold no record, and this is said once.
+                    return
+                if monotonic() > quiet_until:
+                    raise BrokerError(
+                        f"{place.topic}[{place.partition}]@{after} could not be read from "
+                        f"{self._servers} within {TIMEOUT_SECONDS:g} s: try again, or leave Kafka "
+                        "out with --offline"
+                    )
+        except KafkaException as error:
+            raise self._silent(error) from error
+        finally:
+            self._consumer.unassign()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def _silent(self, error: KafkaException) -> BrokerError:
+        return BrokerError(
+            f"the broker at {self._servers} does not answer: {error.args[0].str()}. Try again, or "
+            "leave Kafka out with --offline"
+        )
+
+
+def _is_end_of(place: TopicPartition, message: Message) -> bool:
+    error: Any = message.error()
+    if error is None or error.code() != KafkaError._PARTITION_EOF:
+        return False
+    return (message.topic(), message.partition()) == place

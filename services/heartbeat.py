@@ -1,0 +1,151 @@
+"""Heartbeats: which processes of a service live, in the service's own database."""
+
+import logging
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Column, Connection, NullPool, create_engine, delete, event, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Field, SQLModel
+
+from domain.status import Beat
+from event_log.database import UtcTime, table_of
+
+_log = logging.getLogger(__name__)
+
+BEAT_EVERY_SECONDS = 3.0
+"""How often a process says that it lives."""
+
+LOCKED_SECONDS = 2.0
+"""How long a heartbeat waits for a locked database; then it is left out."""
+
+STOP_WITHIN_SECONDS = 5.0
+"""How long a clean stop waits for the last heartbeat to get out of the way."""
+
+FORGOTTEN_AFTER = timedelta(days=1)
+"""When a process that ended without a word is no longer missed."""
+
+
+class HeartbeatRow(SQLModel, table=True):
+    """A process of a service; it removes its row when it stops as it was asked to."""
+
+    __tablename__ = "workers"
+    service: str = Field(primary_key=True)
+    process: str = Field(primary_key=True)
+    started_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    seen_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+_workers = table_of(HeartbeatRow)
+
+
+def process_name() -> str:
+    """This process, as ``host:pid``."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def beats(connection: Connection, service: str) -> list[Beat]:
+    """The processes of a service that have not stopped cleanly, oldest first."""
+    rows = connection.execute(
+        select(_workers).where(_workers.c.service == service).order_by(_workers.c.started_at)
+    )
+    return [Beat(row.process, row.started_at, row.seen_at) for row in rows]
+
+
+class Heartbeat:
+    """A thread that writes this process's heartbeat; it never holds up the service.
+
+    It has a connection of its own, opened anew each time: it neither makes a database nor waits
+    for a locked one as long as the service does.
+    """
+
+    def __init__(self, path: Path, service: str, every: float = BEAT_EVERY_SECONDS) -> None:
+        """Prepare the heartbeat of `service`, every so many seconds, in the database at `path`."""
+        self._path = path
+        self._service = service
+        self._every = every
+        self._process = process_name()
+        self._started_at = datetime.now(UTC)
+        self._engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
+        event.listen(self._engine, "begin", _begin)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{service}-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a heartbeat at once."""
+        self._thread.start()
+
+    def stop(self, *, clean: bool = True) -> None:
+        """End; after a clean stop nobody misses this process."""
+        self._stopped.set()
+        self._thread.join(STOP_WITHIN_SECONDS)
+        if clean:
+            self._write(self._remove)
+
+    def beat(self) -> bool:
+        """Write one heartbeat; whether that was possible."""
+        return self._write(self._beat)
+
+    def _run(self) -> None:
+        silent = False
+        while not self._stopped.is_set():
+            done = self.beat()
+            if not done and not silent:
+                _log.warning(
+                    "%s: no heartbeat for now, %s can't be written", self._service, self._path
+                )
+            silent = not done
+            self._stopped.wait(self._every)
+
+    def _write(self, work: Callable[[Connection], None]) -> bool:
+        try:
+            with self._engine.begin() as connection:
+                work(connection)
+        except (SQLAlchemyError, sqlite3.Error):
+            return False
+        return True
+
+    def _beat(self, connection: Connection) -> None:
+        now = datetime.now(UTC)
+        row = {
+            "service": self._service,
+            "process": self._process,
+            "started_at": self._started_at,
+            "seen_at": now,
+        }
+        statement = insert(_workers).values(row)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[_workers.c.service, _workers.c.process],
+                set_={
+                    "started_at": statement.excluded.started_at,
+                    "seen_at": statement.excluded.seen_at,
+                },
+            )
+        )
+        connection.execute(delete(_workers).where(_workers.c.seen_at < now - FORGOTTEN_AFTER))
+
+    def _remove(self, connection: Connection) -> None:
+        mine = (_workers.c.service == self._service) & (_workers.c.process == self._process)
+        connection.execute(delete(_workers).where(mine))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=LOCKED_SECONDS,
+            isolation_level=None,
+        )
+        # A heartbeat that a power cut takes away is not missed: no need to wait for the disk.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

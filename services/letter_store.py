@@ -1,0 +1,198 @@
+"""Dead letters in a database: what came, and what was done with it; nothing is ever deleted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import DDL, Column, Connection, Row, UniqueConstraint, event, select
+from sqlmodel import Field, SQLModel
+
+from domain.letters import Action, LetterState, state_after
+from event_log.database import UtcTime, table_of
+from transport.envelope import format_time, parse_time
+from transport.letters import DeadLetter, Failure
+
+
+class LetterRow(SQLModel, table=True):
+    """A dead letter as it came: one for each service that could not handle the record."""
+
+    __tablename__ = "letters"
+    __table_args__ = (UniqueConstraint("topic", "partition", "offset", "service"),)
+    id: int | None = Field(default=None, primary_key=True)
+    topic: str = Field(index=True)
+    partition: int
+    offset: int
+    service: str
+    reason: str
+    time: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    tries: int
+    history: bytes
+    key: bytes | None
+    headers: bytes
+    body: bytes | None
+
+
+class LetterActionRow(SQLModel, table=True):
+    """What was done with a record's letters; an edit holds the record as it is then."""
+
+    __tablename__ = "letter_actions"
+    id: int | None = Field(default=None, primary_key=True)
+    topic: str = Field(index=True)
+    partition: int
+    offset: int
+    action: str
+    at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    note: str
+    key: bytes | None
+    headers: bytes | None
+    body: bytes | None
+
+
+_letters = table_of(LetterRow)
+_actions = table_of(LetterActionRow)
+for _table in (_letters, _actions):
+    for _verb in ("UPDATE", "DELETE"):
+        event.listen(
+            _table,
+            "after_create",
+            DDL(  # type: ignore[no-untyped-call]
+                f"CREATE TRIGGER {_table.name}_no_{_verb.lower()} BEFORE {_verb} ON {_table.name} "
+                "BEGIN SELECT RAISE(ABORT, 'dead letters are kept for good'); END"
+            ),
+        )
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+_unpack_history = msgspec.msgpack.Decoder(tuple[Failure, ...]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Who could not handle the record, when, and why."""
+
+    service: str
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What someone did, when, and what they said about it."""
+
+    action: Action
+    at: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record that could not be handled, with all that is known of it.
+
+    `letter` is as it was last edited; `edited_key` says whether its key was.
+    """
+
+    name: str
+    state: LetterState
+    refusals: tuple[Refusal, ...]
+    done: tuple[Done, ...]
+    letter: DeadLetter
+    edited_key: bool
+
+
+def all_letters(connection: Connection) -> list[Letter]:
+    """All letters, oldest first: those of one record are one."""
+    done: dict[tuple[str, int, int], list[Row[Any]]] = {}
+    for row in connection.execute(select(_actions).order_by(_actions.c.id)):
+        done.setdefault((row.topic, row.partition, row.offset), []).append(row)
+    found: dict[tuple[str, int, int], list[Row[Any]]] = {}
+    for row in connection.execute(select(_letters).order_by(_letters.c.id)):
+        found.setdefault((row.topic, row.partition, row.offset), []).append(row)
+    return [_letter(those, done.get(place, ())) for place, those in found.items()]
+
+
+def keep_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Keep letters as they came; those that are there already change nothing."""
+    rows = [_row(letter) for letter in letters]
+    if rows:
+        connection.execute(_letters.insert().prefix_with("OR IGNORE"), rows)
+
+
+def keep_action(
+    connection: Connection,
+    letter: Letter,
+    action: Action,
+    note: str,
+    now: datetime,
+    to: DeadLetter | None,
+) -> None:
+    """Note what was done with a letter; an edit says what its record is `to` be."""
+    failure = letter.letter.failure
+    connection.execute(
+        _actions.insert(),
+        {
+            "topic": failure.topic,
+            "partition": failure.partition,
+            "offset": failure.offset,
+            "action": action.value,
+            "at": now,
+            "note": note,
+            "key": to.key if to else None,
+            "headers": _pack(to.headers) if to else None,
+            "body": to.body if to else None,
+        },
+    )
+
+
+def _row(letter: DeadLetter) -> dict[str, object]:
+    failure = letter.failure
+    return {
+        "topic": failure.topic,
+        "partition": failure.partition,
+        "offset": failure.offset,
+        "service": failure.service,
+        "reason": failure.reason,
+        "time": parse_time(failure.time, "dead_letter_time"),
+        "tries": letter.tries,
+        "history": _pack(letter.history),
+        "key": letter.key,
+        "headers": _pack(letter.headers),
+        "body": letter.body,
+    }
+
+
+def _letter(rows: Sequence[Row[Any]], actions: Sequence[Row[Any]]) -> Letter:
+    first = rows[0]
+    as_it_came = _dead_letter(first)
+    now = as_it_came
+    for action in actions:
+        if action.action == Action.EDITED:
+            headers = _unpack_headers(action.headers)
+            now = replace(
+                as_it_came,
+                key=action.key,
+                headers=headers,
+                body=action.body,
+            )
+    failure = as_it_came.failure
+    return Letter(
+        name=f"{failure.topic}/{failure.partition}/{failure.offset}",
+        state=state_after(Action(each.action) for each in actions),
+        refusals=tuple(Refusal(row.service, row.reason, row.time) for row in rows),
+        done=tuple(Done(Action(each.action), each.at, each.note) for each in actions),
+        letter=now,
+        edited_key=now.key != as_it_came.key,
+    )
+
+
+def _dead_letter(row: Row[Any]) -> DeadLetter:
+    when = format_time(row.time)
+    return DeadLetter(
+        row.key,
+        _unpack_headers(row.headers),
+        row.body,
+        Failure(row.reason, row.service, row.topic, row.partition, row.offset, when),
+        row.tries,
+        _unpack_history(row.history),
+    )

@@ -1,0 +1,169 @@
+"""The watchdog: ends a process whose service has records and doesn't get on."""
+
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.errors import BrokerError
+from domain.progress import Standing, Wait, Watch
+from event_log.database import Database
+from event_log.inbox import next_offsets
+from services.heartbeat import Heartbeat
+from transport.cluster import ClusterView
+from transport.topics import TopicPartition
+
+_log = logging.getLogger(__name__)
+
+EXIT_STUCK = 71
+"""Exit code of a process that ended itself because it was stuck; its supervisor starts it again.
+
+One that gave up for a reason it knows ends with 70 (`streams.relaying.EXIT_FAILED`).
+"""
+
+STALLED_AFTER_SECONDS = 90.0
+"""How long a partition may stand still; longer than a database that is locked is tried again."""
+
+LOOK_EVERY_SECONDS = 5.0
+
+BLIND_AFTER_SECONDS = 30.0
+"""A look that comes so much late tells that this process was stopped itself, or the machine."""
+
+SPREAD = 0.5
+"""By how much of it the limit differs from process to process: when one of several has ended, the
+others should see its partitions move before their own limit is over."""
+
+
+class Looks(Protocol):
+    """What a watchdog asks of the cluster."""
+
+    def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """The offset after the last record, by partition."""
+
+    def waits_since(self, place: TopicPartition, offset: int) -> datetime | None:
+        """The time of the first record from `offset` on; `None` if there is none to read."""
+
+
+class Watchdog:
+    """A thread that looks at a service's topics and positions, and ends the process if it's stuck.
+
+    While broker or database don't answer there is no verdict, and time starts anew.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        database: Database,
+        topics: Iterable[str],
+        cluster: Looks,
+        stalled_after: float = STALLED_AFTER_SECONDS,
+        end: Callable[[], None] = lambda: os._exit(EXIT_STUCK),
+    ) -> None:
+        """Prepare the thread.
+
+        Args:
+            service: the service's name, for the message.
+            database: the service's database, which has its positions.
+            topics: what the service reads.
+            cluster: where the topics are.
+            stalled_after: seconds that a partition may have records and not move.
+            end: ends the process.
+        """
+        self._service = service
+        self._database = database
+        self._topics = tuple(topics)
+        self._cluster = cluster
+        self._limit = stalled_after * random.uniform(1, 1 + SPREAD)  # noqa: S311 no secret
+        self._every = min(LOOK_EVERY_SECONDS, stalled_after / 5)
+        self._end = end
+        self._watch: Watch[TopicPartition] = Watch()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"{service}-watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; a look that waits for the broker is left behind."""
+        self._stopped.set()
+
+    def look(self, now: float) -> None:
+        """Look once, at `now` (seconds of a clock that never goes back); end if it must be."""
+        try:
+            seen = self._standings()
+            self._watch = self._watch.look(seen, now, BLIND_AFTER_SECONDS)
+            stuck = {
+                place: wait
+                for place, wait in self._watch.stuck(now, self._limit).items()
+                if self._cluster.waits_since(place, wait.position) is not None
+            }
+        except (BrokerError, SQLAlchemyError) as error:
+            _log.info("%s: not known whether it gets on: %s", self._service, error)
+            self._watch = Watch()
+            return
+        if stuck and not self._stopped.is_set():
+            self._say(stuck, seen, now)
+            logging.shutdown()
+            self._end()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every):
+            try:
+                self.look(monotonic())
+            except Exception:  # noqa: BLE001 whatever it was
+                # A watchdog that is gone would be noticed by nobody.
+                _log.exception("%s: the watchdog could not look, and looks again", self._service)
+                self._watch = Watch()
+
+    def _standings(self) -> dict[TopicPartition, Standing]:
+        ends = self._cluster.ends(self._topics)
+        with self._database.reading() as connection:
+            handled = next_offsets(connection)
+        return {place: Standing(end, handled.get(place, 0)) for place, end in ends.items()}
+
+    def _say(
+        self,
+        stuck: Mapping[TopicPartition, Wait],
+        seen: Mapping[TopicPartition, Standing],
+        now: float,
+    ) -> None:
+        where = "; ".join(
+            f"{place.topic}[{place.partition}] stands at {wait.position} of {seen[place].end} "
+            f"since {datetime.now(UTC) - timedelta(seconds=now - wait.since):%Y-%m-%dT%H:%M:%SZ}"
+            for place, wait in sorted(stuck.items())
+        )
+        _log.error(
+            "%s is stuck and ends with exit code %d, to be started again: %s. Nothing is lost: it "
+            "goes on from there",
+            *(self._service, EXIT_STUCK, where),
+        )
+
+
+@contextmanager
+def watched(
+    service: str, database: Database, topics: Iterable[str], servers: str, stalled_after: float
+) -> Iterator[None]:
+    """Inside, this process has a heartbeat and a watchdog; leaving without error is a clean stop.
+
+    Two threads: one waits for the broker when it is away, and the heart must beat on.
+    """
+    heartbeat = Heartbeat(database.path, service)
+    watchdog = Watchdog(service, database, topics, ClusterView(servers), stalled_after)
+    heartbeat.start()
+    watchdog.start()
+    try:
+        yield
+    except BaseException:
+        watchdog.stop()
+        heartbeat.stop(clean=False)
+        raise
+    watchdog.stop()
+    heartbeat.stop()

@@ -1,0 +1,113 @@
+"""What `shop status` says of a service, and what it calls wrong."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.progress import Standing
+from domain.status import Beat, Facts, Word, judge, judge_alone, missing
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+DONE = {"orders[0]": Standing(10, 10)}
+LAG = {"orders[0]": Standing(10, 10), "orders[1]": Standing(9, 4)}
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def beat(started: float, seen: float, name: str = "host:1") -> Beat:
+    return Beat(name, ago(started), ago(seen))
+
+
+ALIVE, DEAD = beat(600, 2), beat(600, 20)
+
+
+@pytest.mark.parametrize(
+    ("facts", "word", "wrong"),
+    [
+        ({}, Word.NOT_RUNNING, 0),
+        ({"partitions": DONE}, Word.NOT_RUNNING, 0),
+        ({"partitions": LAG}, Word.NOT_RUNNING, 1),
+        ({"partitions": LAG, "stands_aside": True}, Word.NOT_RUNNING, 0),
+        ({"beats": [ALIVE], "partitions": DONE, "last_progress": ago(5)}, Word.OK, 0),
+        ({"beats": [ALIVE], "partitions": DONE, "last_progress": ago(500)}, Word.IDLE, 0),
+        ({"beats": [ALIVE], "partitions": DONE}, Word.IDLE, 0),
+        ({"beats": [ALIVE], "partitions": LAG}, Word.BEHIND, 0),
+        ({"beats": [ALIVE], "partitions": LAG, "stuck": ["orders[1]"]}, Word.STUCK, 1),
+        ({"beats": [DEAD], "partitions": DONE}, Word.GONE, 1),
+        ({"beats": [DEAD], "partitions": LAG}, Word.GONE, 2),
+        ({"beats": [ALIVE, beat(900, 800, "host:2")]}, Word.IDLE, 0),
+        ({"beats": [beat(900, 2), beat(900, 800, "host:2")]}, Word.GONE, 1),
+        ({"outbox": 3}, Word.NOT_RUNNING, 1),
+        ({"outbox": 3, "stands_aside": True}, Word.NOT_RUNNING, 1),
+        ({"beats": [ALIVE], "outbox": 3}, Word.IDLE, 0),
+        ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(59)}, Word.IDLE, 0),
+        ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(61)}, Word.IDLE, 1),
+        ({"trouble": "database x can't be read"}, Word.UNKNOWN, 1),
+    ],
+)
+def test_a_word_and_what_is_wrong(facts: dict[str, Any], word: Word, wrong: int) -> None:
+    verdict = judge(Facts("order", **facts), NOW)
+    assert (verdict.word, len(verdict.wrong)) == (word, wrong), verdict.wrong
+    assert all(sentence.startswith("order: ") for sentence in verdict.wrong)
+
+
+@pytest.mark.parametrize(
+    ("facts", "wrong"),
+    [
+        ({}, 1),
+        ({"beats": [ALIVE], "partitions": LAG}, 0),
+        ({"beats": [ALIVE], "partitions": None}, 0),
+        ({"beats": [ALIVE], "partitions": LAG, "stuck": ["orders[1]"]}, 1),
+        ({"beats": [DEAD], "partitions": DONE}, 1),
+        ({"beats": [beat(900, 2), beat(900, 800, "host:2")]}, 0),
+        ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(500)}, 0),
+        ({"trouble": "database x can't be read"}, 1),
+    ],
+)
+def test_a_health_check_judges_life_and_progress_only(facts: dict[str, Any], wrong: int) -> None:
+    assert len(judge_alone(Facts("order", **facts), NOW).wrong) == wrong
+
+
+def test_a_process_that_was_started_again_is_not_missed() -> None:
+    lives = [beat(900, 600, "a"), beat(599, 300, "b"), beat(298, 1, "c")]
+    assert missing(lives, NOW) == []
+
+
+def test_of_two_that_died_one_start_replaces_one() -> None:
+    lives = [beat(900, 600, "a"), beat(900, 500, "b"), beat(400, 1, "c")]
+    assert [each.process for each in missing(lives, NOW)] == ["b"]
+
+
+def test_one_that_started_before_the_other_died_does_not_replace_it() -> None:
+    assert [b.process for b in missing([beat(900, 300, "a"), beat(301, 1, "b")], NOW)] == ["a"]
+
+
+lives = st.lists(
+    st.tuples(st.integers(0, 1000), st.integers(0, 1000)).map(
+        lambda pair: beat(max(pair), min(pair), f"h:{pair}")
+    ),
+    max_size=5,
+)
+
+
+@given(lives)
+def test_as_many_are_missed_as_can_not_be_replaced(found: list[Beat]) -> None:
+    """Against every way to give each end a later start."""
+    ends = [each for each in found if (NOW - each.seen_at).total_seconds() > 15]
+
+    def replaced(number: int, taken: frozenset[int]) -> int:
+        if number == len(ends):
+            return 0
+        free = [
+            1 + replaced(number + 1, taken | {start})
+            for start, each in enumerate(found)
+            if start not in taken and each.started_at > ends[number].seen_at
+        ]
+        return max([replaced(number + 1, taken), *free])
+
+    assert len(missing(found, NOW)) == len(ends) - replaced(0, frozenset())
