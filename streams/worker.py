@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import process_time
+from time import monotonic, process_time
 from typing import Any
 
 import faust
@@ -31,10 +31,14 @@ from services.watchdog import STALLED_AFTER_SECONDS, watched
 from streams.lean import EagerTransport, QuietMonitor, RawSchema
 from streams.missing import missing_records
 from streams.relaying import EXIT_FAILED, RelayThread
+from transport.cluster import ClusterView
 from transport.records import Record
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 3.0
+"""How long a worker without records waits before it looks whether some were left."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,16 @@ class Worker:
         self._settings = settings
         self._relay = relay
         self._expected: dict[TopicPartition, int] = {}
+        self._cluster = ClusterView(settings.bootstrap_servers)
+        self._took_at = 0.0
+        self._left: dict[TopicPartition, int] = {}
         # One thread: batches of a service follow one another; the event loop stays free meanwhile.
         self._stopping = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name}-batches")
         self.app = _app(service, settings)
         channel = self.app.topic(*service.subscriptions, schema=RawSchema())
         self.app.agent(channel, name=f"{service.name}.agent", concurrency=1)(self._consume)
+        self.app.timer(IDLE_SECONDS)(self._take_what_was_left)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then say where the time went."""
@@ -125,16 +133,58 @@ class Worker:
                 await loop.run_in_executor(self._thread, self._handle, records)
             except Exception:  # noqa: BLE001 whatever it was
                 # An exception that leaves an agent acknowledges what it was given: never let it.
-                _log.exception(
-                    "%s could not handle %s and what follows: it ends without "
-                    "acknowledging and is to be started again",
-                    self._service.name,
-                    records[0].place,
-                )
-                logging.shutdown()
-                os._exit(EXIT_FAILED)
+                self._give_up(records[0].place)
+            self._took_at = monotonic()
             for event in events:
                 await stream.ack(event)
+
+    async def _take_what_was_left(self) -> None:
+        """Read what Faust dropped at the end of a partition, where no later record shows the gap.
+
+        A rebalance can throw away what was fetched and not yet handled, and go on behind it.
+        """
+        if monotonic() - self._took_at < IDLE_SECONDS:
+            return
+        topics = self._service.subscriptions
+        assigned = [
+            TopicPartition(each.topic, each.partition)
+            for each in self.app.consumer.assignment()
+            if each.topic in topics
+        ]
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._handle_left, assigned)
+        except BrokerError as error:
+            _log.info("%s: not known whether records were left: %s", self._service.name, error)
+        except Exception:  # noqa: BLE001 whatever it was
+            self._give_up("what was left")
+
+    def _handle_left(self, assigned: Sequence[TopicPartition]) -> None:
+        ends = self._cluster.ends(self._service.subscriptions)
+        with self._service.database.reading() as connection:
+            positions = next_offsets(connection)
+        before, self._left = self._left, {}
+        for place in assigned:
+            position, end = positions.get(place, 0), ends.get(place, 0)
+            if position >= end:
+                continue
+            if before.get(place) != position:
+                # Perhaps it is on its way: only what stands still at the next look was left.
+                self._left[place] = position
+                continue
+            servers, size = self._settings.bootstrap_servers, self._settings.batch
+            for left in missing_records(servers, place, positions.get(place), end, size):
+                _log.warning("%s was left, and %d more", left[0].place, len(left) - 1)
+                self._commit(left)
+
+    def _give_up(self, what: str) -> None:
+        _log.exception(
+            "%s could not handle %s and what follows: it ends without acknowledging and is to be "
+            "started again",
+            *(self._service.name, what),
+        )
+        logging.shutdown()
+        os._exit(EXIT_FAILED)
 
     def _handle(self, records: Sequence[Record]) -> None:
         # Order is kept: what follows waits here until the broker gives what comes before it.
