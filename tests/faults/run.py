@@ -135,7 +135,7 @@ def mutation(name: str, seed: int, orders: int = 900) -> Row:
             context.enter_context(random_id)
         folder = context.enter_context(tempfile.TemporaryDirectory())
         made = context.enter_context(stack(Path(folder), seed, [name]))
-        made.patience = 30
+        made.patience = 15
         try:
             outcome = SCENARIOS["kills"](made, Size(12, orders))
         except Exception as error:  # noqa: BLE001 that it doesn't settle is a finding too

@@ -13,6 +13,8 @@ from cli.place import read_purchases
 from cli.settings import Settings
 from tests import expected
 
+# Read at import, so that the fork server does it once for all.
+_orders = read_purchases(expected.DATA, "USD")[0]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([__name__])
 
@@ -26,8 +28,8 @@ def start_asker(settings: Settings, first: int, count: int) -> tuple[ForkServerP
 
 
 def _ask(settings: Settings, first: int, count: int, asking: Event) -> None:
-    orders = read_purchases(expected.DATA, settings.currency)[0][first : first + count]
     with desk(settings) as made:
         asking.set()
+        orders = _orders[first : first + count]
         for future in [made.requester.submit(order, ASK_SECONDS) for order in orders]:
             future.result()

@@ -30,7 +30,7 @@ OUTAGE_SECONDS = 20
 """The outage itself, and no waiting for something."""
 
 KILLS = 100
-AT_ONCE = 150
+AT_ONCE = 80
 """Orders that a requester asks for in one life."""
 
 
