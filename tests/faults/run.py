@@ -34,7 +34,7 @@ LONG = {
     "kills": Size(100, 3000, 45, rounds=10),
     "deaths at chosen moments": Size(0, 3000),
     "zombies": Size(4, 2400, 40),
-    "broker killed": Size(10, 3000, 40),
+    "broker killed": Size(10, 6000, 40),
     "rebalances": Size(40, 5000, 60),
     "partitions added": Size(1, 600, 300),
     "database locked": Size(3, 4000, 40, seconds=30),

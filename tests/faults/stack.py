@@ -38,6 +38,8 @@ class Stack:
     placed: int = 0
     patience: float = 150
     """Seconds without any progress after which waiting for the end is given up."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set while no orders are being placed."""
     orders: Sequence[NewOrder] = field(
         default_factory=lambda: read_purchases(expected.DATA, "USD")[0]
     )
@@ -59,7 +61,7 @@ class Stack:
 
         The orders go to the order service's database; its own relay publishes them.
         """
-        over = threading.Event()
+        over = self.over = threading.Event()
         failed: list[BaseException] = []
 
         def place() -> None:
@@ -97,12 +99,12 @@ class Stack:
         return time.monotonic() - began
 
     def progress(self, service: str, what: str, seconds: float = 120) -> float:
-        """Wait until a service has handled more; how many seconds it took."""
+        """Wait until a service has handled more, or nothing more comes; how many seconds it took."""
         began, before = time.monotonic(), self.handled(service)
 
         def more() -> bool:
             self.services.ensure()
-            return self.handled(service) > before
+            return self.handled(service) > before or self.over.is_set()
 
         wait_for(more, f"progress of {service} after {what}", seconds)
         return time.monotonic() - began
