@@ -99,7 +99,7 @@ class Stack:
         return time.monotonic() - began
 
     def progress(self, service: str, what: str, seconds: float = 120) -> float:
-        """Wait until a service has handled more, or nothing more comes; how many seconds it took."""
+        """Wait until a service has handled more, or nothing more comes; how many seconds."""
         began, before = time.monotonic(), self.handled(service)
 
         def more() -> bool:
