@@ -1,24 +1,20 @@
 """`shop dead-letters`: look at what could not be handled, mend it, and send it again."""
 
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
-from rich import box
-from rich.table import Table
 
-from cli.composition import bootstrap_servers, publisher, wait_for_topics
+from cli.composition import publisher, wait_for_topics
 from cli.console import err, out, print_json
-from cli.letter_edits import Edits, checked, edited
-from cli.letter_view import as_json, print_letter
+from cli.letter_edits import Edits, checked, edited, in_editor, past_deadline
+from cli.letter_view import as_json, print_letter, print_letters
 from cli.settings import Settings
 from domain.errors import BrokerError, ShopError
 from domain.letters import LetterState
-from event_log.outbox import Relay
+from event_log.outbox import Relay, waiting
 from services.letter_store import Letter
 from services.letters import LetterDesk
 
@@ -53,17 +49,8 @@ def list_letters(
     ]
     if json:
         print_json({"letters": [as_json(letter) for letter in found]})
-        return
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    for heading in ("letter", "state", "refused by", "tries", "last refused (UTC)", "reason"):
-        table.add_column(heading, no_wrap=heading != "reason", overflow="fold")
-    for letter in found:
-        last = letter.refusals[-1]
-        services = ", ".join(sorted({refusal.service for refusal in letter.refusals}))
-        when, tries = f"{last.time:%Y-%m-%d %H:%M:%S}", str(letter.letter.tries)
-        table.add_row(letter.name, letter.state.value, services, tries, when, last.reason)
-    out.print(table)
-    out.print(f"{len(found):,} letters")
+    else:
+        print_letters(found)
 
 
 @dead_letters_app.command("show")
@@ -73,7 +60,7 @@ def show_letter(
     json: Json = False,
 ) -> None:
     """Show a letter: who refused it and why, its headers and body, and what was done with it."""
-    letter = _named(_desk(Settings()), name)
+    letter = _desk(Settings()).letter(name)
     if raw:
         sys.stdout.buffer.write(letter.letter.body or b"")
     elif json:
@@ -99,22 +86,22 @@ def edit_letter(
     note: Annotated[str, typer.Option(help="Why, for who looks later.")] = "",
 ) -> None:
     """Mend a letter; it is kept only if its contract holds then. Nothing is sent yet."""
+    if editor and body is not None:
+        raise typer.BadParameter("--editor and --body are two ways to give the body: take one")
+    if not (editor or body or set_ or key is not None or header or remove_header):
+        raise typer.BadParameter("nothing to change: give --set, --body, --key, --header, …")
     settings = Settings()
     desk = _desk(settings)
-    letter = _named(desk, name)
-    new = None
-    if body is not None:
-        new = sys.stdin.buffer.read() if str(body) == "-" else _read(body)
-    edits = Edits(new, set_ or [], key, header or [], remove_header or [])
+    letter = desk.letter(name)
+    new = _read(body) if body is not None else None
     if editor:
-        text = click.edit((letter.letter.body or b"").decode(errors="replace"))
-        edits = replace(edits, body=text.encode() if text is not None else None)
-    if edits.nothing():
-        raise typer.BadParameter("nothing to change: give --set, --body, --key, --header, …")
-    mended = edited(letter.letter, edits)
+        new = in_editor(letter.letter.body)
+    mended = edited(letter.letter, Edits(new, set_ or [], key, header or [], remove_header or []))
     checked(mended, frozenset(settings.reply_topics))
-    desk.edit(letter, mended, note, datetime.now(UTC))
-    out.print(f"{name} is mended; `shop dead-letters send {name}` sends it")
+    now = datetime.now(UTC)
+    desk.edit(letter, mended, note, now)
+    _warn(past_deadline(mended, now))
+    out.print(f"{name} is mended; `shop dead-letters send {name}` sends it", highlight=False)
 
 
 @dead_letters_app.command("send")
@@ -134,23 +121,24 @@ def send_letters(
     """Send letters back to where they came from; each has its effect once."""
     if bool(names) == every:
         raise typer.BadParameter("name the letters, or say --all")
+    if names and any(each is not None for each in (topic, service, reason, since)):
+        raise typer.BadParameter("filters go with --all; named letters are sent as named")
     settings = Settings()
-    desk = _desk(settings)
+    desk, servers = _reached(settings)
     if names:
-        chosen = [_named(desk, name) for name in names]
+        chosen = [desk.letter(name) for name in names]
     else:
-        chosen = _select(desk.letters(), topic, service, reason, since)
-        chosen = [letter for letter in chosen if again or letter.state is LetterState.OPEN]
+        chosen = [
+            letter
+            for letter in _select(desk.letters(), topic, service, reason, since)
+            if again or letter.state is LetterState.OPEN
+        ]
+    now = datetime.now(UTC)
+    count = desk.send([letter.name for letter in chosen], now, closed_too=again)
     for letter in chosen:
-        if letter.state is not LetterState.OPEN and not again:
-            raise ShopError(
-                f"{letter.name} was {letter.state.value} on {letter.done[-1].at:%Y-%m-%d %H:%M:%S} "
-                "UTC; --again sends it nevertheless"
-            )
-    desk.send(chosen, datetime.now(UTC))
-    relay = Relay(desk.database, publisher(bootstrap_servers(settings)))
-    relay.drain()
-    out.print(f"{len(chosen):,} letters are on their way")
+        _warn(past_deadline(letter.letter, now))
+    _publish(desk, servers)
+    out.print(f"{count:,} letters are on their way", highlight=False)
 
 
 @dead_letters_app.command("drop")
@@ -159,34 +147,55 @@ def drop_letters(
     reason: Annotated[str, typer.Option(help="Why they will not be sent.")],
 ) -> None:
     """Close letters without sending them; they stay to be seen."""
-    desk = _desk(Settings())
-    for letter in [_named(desk, name) for name in names]:
-        desk.drop(letter, reason, datetime.now(UTC))
-    out.print(f"{len(names):,} letters are dropped; `list --state dropped` shows them")
+    if not reason.strip():
+        raise typer.BadParameter("--reason is for who looks later: say something")
+    _desk(Settings()).drop(names, reason, datetime.now(UTC))
+    out.print(f"{len(set(names)):,} letters are dropped; `list --state dropped` shows them")
 
 
 def _desk(settings: Settings) -> LetterDesk:
     """The letter desk, up to date; while the broker is away, with what it knew before."""
-    desk = LetterDesk(settings.database("dead_letters"))
     try:
-        servers, cluster = wait_for_topics(settings, seconds=5)
+        desk, _servers = _reached(settings)
     except BrokerError as error:
-        err.print(f"only letters that were seen before: {error}", style="yellow", markup=False)
-        return desk
-    desk.database.bind_to_cluster(cluster)
-    desk.take_in(
-        servers,
-        datetime.now(UTC),
-        lambda why: err.print(why, style="yellow", markup=False, highlight=False),
-    )
+        _warn(f"only what was known before: {error}")
+        return LetterDesk(settings.database("dead_letters"))
     return desk
 
 
-def _named(desk: LetterDesk, name: str) -> Letter:
-    for letter in desk.letters():
-        if letter.name == name:
-            return letter
-    raise ShopError(f"there is no letter {name!r}; `shop dead-letters list --state all` shows all")
+def _reached(settings: Settings) -> tuple[LetterDesk, str]:
+    """The letter desk, up to date, and where its broker is.
+
+    What a former command could not publish is published now.
+
+    Raises:
+        BrokerError: the broker is away.
+    """
+    servers, cluster = wait_for_topics(settings, seconds=5)
+    desk = LetterDesk(settings.database("dead_letters"))
+    desk.database.bind_to_cluster(cluster)
+    desk.take_in(servers, datetime.now(UTC), _warn)
+    if left := waiting(desk.database):
+        _warn(f"{left:,} letters of a former `send` were not out yet: they are sent now")
+        try:
+            _publish(desk, servers)
+        except BrokerError as error:
+            _warn(str(error))
+    return desk, servers
+
+
+def _publish(desk: LetterDesk, servers: str) -> None:
+    try:
+        Relay(desk.database, publisher(servers)).drain()
+    except BrokerError as error:
+        raise BrokerError(
+            f"{error}. The letters wait; the next `shop dead-letters` command sends them"
+        ) from error
+
+
+def _warn(text: str | None) -> None:
+    if text is not None:
+        err.print(text, style="yellow", markup=False, highlight=False, emoji=False)
 
 
 def _select(
@@ -211,6 +220,8 @@ def _select(
 
 
 def _read(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
     try:
         return file.read_bytes()
     except OSError as error:

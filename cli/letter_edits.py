@@ -1,15 +1,24 @@
 """A dead letter mended: what the user asks for, done to the record and checked."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from domain.errors import ContractError, ShopError
+import click
+import typer
+
+from domain.errors import ContractError, MalformedRecord, ShopError, UnknownType
+from request_reply.correlation import EXPIRY_TIME, expiry_of
+from request_reply.replies import correlation_id_of, understand_reply
 from request_reply.requests import BrokenRequest, Unaddressed, understand_request
-from transport.letters import DeadLetter
+from transport.codec import type_name
+from transport.envelope import format_time
+from transport.letters import OURS, DeadLetter
 from transport.records import Record, understand
-from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS
+from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, TOPICS
 
 
 @dataclass(frozen=True)
@@ -22,30 +31,45 @@ class Edits:
     headers: Sequence[str]
     removed: Sequence[str]
 
-    def nothing(self) -> bool:
-        """Whether there is nothing to change."""
-        return (
-            self.body is None
-            and self.key is None
-            and not (self.fields or self.headers or self.removed)
-        )
-
 
 def edited(letter: DeadLetter, edits: Edits) -> DeadLetter:
     """The letter with its record changed.
 
     Raises:
-        ShopError: a field can't be set, or a change is not of the form NAME=VALUE.
+        BadParameter: a change is not of the form NAME=VALUE, or is of a header of our own.
+        ShopError: a field can't be set, or a header to be removed is not there.
     """
     body = letter.body if edits.body is None else edits.body
     for each in edits.fields:
         body = _with_field(body, *_pair(each))
     changed = dict(_pair(each) for each in edits.headers)
     gone = {*edits.removed, *changed}
+    if ours := sorted(name for name in gone if name.startswith(OURS)):
+        raise typer.BadParameter(f"{ours[0]} is no header of the record: it says what happened")
+    if missing := set(edits.removed) - {name for name, _ in letter.headers}:
+        raise ShopError(f"the letter has no header {', '.join(sorted(missing))}")
     headers = [(name, value) for name, value in letter.headers if name not in gone]
-    headers += [(name, value.encode()) for name, value in changed.items()]
-    key = letter.key if edits.key is None else edits.key.encode()
+    headers += [(name, _bytes_of(value)) for name, value in changed.items()]
+    key = letter.key if edits.key is None else _bytes_of(edits.key)
     return replace(letter, key=key, headers=headers, body=body)
+
+
+def in_editor(body: bytes | None) -> bytes:
+    """The body as the user left it in the editor that $VISUAL or $EDITOR names.
+
+    Raises:
+        ShopError: the body is no text, or was not changed.
+        ClickException: the editor failed.
+    """
+    try:
+        text = (body or b"").decode()
+    except UnicodeDecodeError as error:
+        raise ShopError("the body is no text, so no editor can have it: give --body") from error
+    changed = click.edit(text, extension=".json")
+    if changed is None or changed.rstrip("\n") == text.rstrip("\n"):
+        raise ShopError("the editor left the body as it was: nothing is changed")
+    # Editors end a text with a new line, and the body had none.
+    return (changed if text.endswith("\n") else changed.rstrip("\n")).encode()
 
 
 def checked(letter: DeadLetter, reply_topics: frozenset[str]) -> None:
@@ -72,24 +96,59 @@ def checked(letter: DeadLetter, reply_topics: frozenset[str]) -> None:
             asked = understand_request(record, reply_topics | {PAYMENT_REPLIES})
             if isinstance(asked, BrokenRequest | Unaddressed):
                 raise asked.why
-        elif failure.topic != PAYMENT_REPLIES:
-            # A reply is checked by who asked: it may be a plain Java service's, without a type.
-            understand(record)
+        elif failure.topic == PAYMENT_REPLIES:
+            understand_reply(record, correlation_id_of(record))
+        else:
+            _understand_event(record)
     except ContractError as error:
         raise ShopError(f"so it would be refused again, nothing is changed: {error}") from error
+
+
+def past_deadline(letter: DeadLetter, now: datetime) -> str | None:
+    """What to say of a request whose deadline has passed; `None` where there is nothing to say."""
+    if letter.failure.topic != PAYMENT_REQUESTS:
+        return None
+    try:
+        until = expiry_of(letter.headers)
+    except ContractError:
+        return None
+    if until is None or until > now:
+        return None
+    name = letter.failure.name
+    return (
+        f"{name} was to be decided by {format_time(until)}, so it will be answered as expired; "
+        f"`shop dead-letters edit {name} --remove-header {EXPIRY_TIME}` has it decided all the same"
+    )
+
+
+def _understand_event(record: Record) -> None:
+    delivery = understand(record)
+    carried = next(topic.carries for topic in TOPICS if topic.name == record.topic)
+    if type(delivery.payload) not in carried:
+        raise UnknownType(
+            f"{delivery.envelope.type} does not belong on topic {record.topic}, which carries "
+            + ", ".join(sorted(type_name(kind) for kind in carried))
+        )
+    if "\0" in delivery.envelope.id:
+        raise MalformedRecord("header ce_id has a NUL character")
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, found, value = text.partition("=")
     if not found or not name:
-        raise ShopError(f"{text!r} is not of the form NAME=VALUE")
+        raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE")
     return name, value
+
+
+def _bytes_of(argument: str) -> bytes:
+    # What is not UTF-8 on the command line comes as lone surrogates; this gives its bytes back.
+    return os.fsencode(argument)
 
 
 def _with_field(body: bytes | None, path: str, value: str) -> bytes:
     try:
         whole: Any = json.loads(body or b"")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShopError(f"the body is no JSON, so {path} can't be set: give --body") from error
     *parents, last = path.split(".")
     place = whole
@@ -99,7 +158,10 @@ def _with_field(body: bytes | None, path: str, value: str) -> bytes:
         raise ShopError(f"the body has no object where {path} would be")
     try:
         place[last] = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         # What is no JSON is meant as text: --set customer_id=x needs no quotes in the shell.
         place[last] = value
-    return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+    try:
+        return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ShopError(f"half a character is in the body or in {path}: give --body") from error

@@ -1,15 +1,27 @@
 """A dead letter as people and scripts see it."""
 
 import base64
-import json
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from cli.console import out
 from services.letter_store import Letter
+from transport.letters import DeadLetter
+
+MAX_SHOWN = 20_000
+"""Characters of a body that are shown to people."""
 
 
 def as_json(letter: Letter) -> dict[str, Any]:
-    """A letter as one JSON object; bytes that are no text are in base64, and say so."""
+    """A letter as one JSON object; bytes that are no text are in base64, and say so.
+
+    `as_it_came` is what an edit has changed; it is null where nothing was.
+    """
     found = letter.letter
     return {
         "letter": letter.name,
@@ -20,56 +32,110 @@ def as_json(letter: Letter) -> dict[str, Any]:
             for r in letter.refusals
         ],
         "history": [
-            {
-                "letter": f"{f.topic}/{f.partition}/{f.offset}",
-                "service": f.service,
-                "reason": f.reason,
-                "time": f.time,
-            }
+            {"letter": f.name, "service": f.service, "reason": f.reason, "time": f.time}
             for f in found.history
         ],
         "done": [
             {"action": d.action.value, "at": d.at.isoformat(), "note": d.note} for d in letter.done
         ],
-        "key": _text(found.key),
-        "headers": [{"name": name, "value": _text(value)} for name, value in found.headers],
-        "body": _text(found.body),
+        **_record_as_json(found),
+        "as_it_came": None if found == letter.came else _record_as_json(letter.came),
     }
 
 
+def print_letters(letters: Sequence[Letter]) -> None:
+    """A table of letters, for people."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    for heading in ("letter", "state", "refused by", "tries", "last refused (UTC)", "reason"):
+        table.add_column(heading, overflow="fold")
+    for letter in letters:
+        last = letter.refusals[-1]
+        row = (
+            letter.name,
+            letter.state.value,
+            ", ".join(sorted({refusal.service for refusal in letter.refusals})),
+            str(letter.letter.tries),
+            f"{last.time:%Y-%m-%d %H:%M:%S}",
+            last.reason,
+        )
+        # As text, not as markup: a stranger wrote some of it.
+        table.add_row(*(Text(_harmless(cell)) for cell in row))
+    out.print(table)
+    out.print(f"{len(letters):,} letters")
+
+
 def print_letter(letter: Letter) -> None:
-    """A letter for people."""
-
-    def say(text: str, style: str = "") -> None:
-        out.print(text, style=style, markup=False, highlight=False)
-
+    """A letter, for people."""
     found = letter.letter
-    say(f"{letter.name}: {letter.state.value}, {found.tries} tries", "bold")
+    _say(f"{letter.name}: {letter.state.value}, {found.tries} tries", "bold")
     for refusal in letter.refusals:
-        say(f"  {refusal.time:%Y-%m-%d %H:%M:%S} refused by {refusal.service}: {refusal.reason}")
+        _say(f"  {refusal.time:%Y-%m-%d %H:%M:%S} refused by {refusal.service}: {refusal.reason}")
     for before in reversed(found.history):
-        place = f"{before.topic}/{before.partition}/{before.offset}"
-        say(f"  {before.time} before, as {place}, by {before.service}: {before.reason}")
+        _say(f"  {before.time} before, as {before.name}, by {before.service}: {before.reason}")
     for done in letter.done:
         note = f": {done.note}" if done.note else ""
-        say(f"  {done.at:%Y-%m-%d %H:%M:%S} {done.action.value}{note}")
-    say("key", "bold")
-    say(f"  {_shown(found.key)}")
-    say("headers", "bold")
+        _say(f"  {done.at:%Y-%m-%d %H:%M:%S} {done.action.value}{note}")
+    _print_record(found)
+    if found != letter.came:
+        _say("before it was edited", "bold")
+        _print_record(letter.came)
+
+
+def _print_record(found: DeadLetter) -> None:
+    _say("key", "bold")
+    _say(f"  {_shown(found.key)}")
+    _say("headers", "bold")
     for name, value in found.headers:
-        say(f"  {name}: {_shown(value)}")
-    say("body", "bold")
+        _say(f"  {name}: {_shown(value)}")
+    _say("body", "bold")
+    text = _body_shown(found.body)
+    for line in text[:MAX_SHOWN].splitlines() or [""]:
+        _say(line)
+    if len(text) > MAX_SHOWN:
+        _say(f"… and {len(text) - MAX_SHOWN:,} characters more: --raw gives the whole body", "dim")
+
+
+def _say(text: str, style: str = "") -> None:
+    out.print(Text(_harmless(text)), style=style, highlight=False)
+
+
+def _body_shown(body: bytes | None) -> str:
+    if body is None:
+        return "null"
     try:
-        say(json.dumps(json.loads(found.body or b""), indent=2, ensure_ascii=False))
-    except (ValueError, RecursionError):
-        say(_shown(found.body))
+        # It moves no more than blanks: numbers and keys that are there twice stay to be seen.
+        return msgspec.json.format(body, indent=2).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _shown(body)
 
 
 def _shown(value: bytes | None) -> str:
     if value is None:
         return "null"
-    readable = value.decode(errors="replace")
-    return readable if readable.isprintable() else f"0x{value.hex()}"
+    try:
+        readable = value.decode()
+    except UnicodeDecodeError:
+        return f"0x{value.hex()}"
+    return readable if _is_readable(readable) else f"0x{value.hex()}"
+
+
+def _is_readable(text: str) -> bool:
+    return all(part.isprintable() for part in text.replace("\t", " ").splitlines())
+
+
+def _harmless(text: str) -> str:
+    """The text without what would steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _record_as_json(found: DeadLetter) -> dict[str, Any]:
+    return {
+        "key": _text(found.key),
+        "headers": [{"name": name, "value": _text(value)} for name, value in found.headers],
+        "body": _text(found.body),
+    }
 
 
 def _text(value: bytes | None) -> str | dict[str, str] | None:

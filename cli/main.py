@@ -15,20 +15,20 @@ from pydantic import ValidationError
 
 from cli.asking import Style, ask_all
 from cli.broker import broker_app
-from cli.composition import SERVICES, bootstrap_servers, open_report, worker
+from cli.composition import SERVICES, bootstrap_servers, worker
 from cli.console import err, log_to_stderr, out, print_json
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
 from cli.demo import PURCHASES, demo
 from cli.place import Placed, place
 from cli.prove import prove
-from cli.report import By, table
+from cli.replay import replay
+from cli.report import print_report
 from cli.requests import ask, requests
 from cli.responding import RESPONDER, run_responder
 from cli.settings import Settings
+from cli.status import status
 from domain.errors import ShopError
-from reporting.projector import catch_up
-from reporting.report import as_json, days_as_json, report
 from transport.topics import create_topics
 
 EXIT_REFUSED = 3
@@ -91,24 +91,12 @@ def place_file(
     _say_refused(placed)
 
 
-@app.command("report")
-def print_report(
-    by: Annotated[By, typer.Option(help="What a line is.")] = By.MONTH, json: Json = False
-) -> None:
-    """Print the revenue report, up to the newest event of the log."""
-    settings = Settings()
-    log, projections = open_report(settings)
-    catch_up(log, projections)
-    found = report(projections, settings.currency)
-    if json:
-        print_json(days_as_json(found) if by is By.DAY else as_json(found))
-    else:
-        out.print(table(found, by))
-
-
+app.command("report")(print_report)
+app.command("replay")(replay)
 app.command()(dashboard)
 app.command("ask")(ask)
 app.command("requests")(requests)
+app.command("status")(status)
 app.command("prove")(prove)
 
 

@@ -25,6 +25,7 @@ from domain.errors import BrokerError
 from domain.money import MINOR_UNITS, format_amount
 from reporting import proof
 from reporting.proof import Part, PartName
+from reporting.proof_of_figure import FIGURE
 from reporting.proof_run import NEEDS_KAFKA, Databases, Proof
 from reporting.proof_topics import KafkaTopics
 
@@ -61,14 +62,19 @@ def prove(
     the command line is wrong.
     """
     settings = Settings()
+    if figure is not None and (part or offline or settled):
+        raise typer.BadParameter("--figure checks a file, and goes with --json only")
     wanted = [name for name in PartName if not part or name in part]
     if offline and part and PartName.OFFSETS in part:
         raise typer.BadParameter("--part offsets asks the broker, and --offline asks none")
     databases = Databases(*(settings.database(name) for name in ("event_log", "report", "order")))
     with closing(Proof(databases, settled=settled)) as made, ExitStack() as stack:
-        if not offline and NEEDS_KAFKA.intersection(wanted):
-            made.ask(stack.enter_context(closing(_kafka(settings, made.fed_by()))))
-        parts = [_run(made, name, quiet=json) for name in wanted]
+        if figure is not None:
+            parts = [_figure(made, figure, quiet=json)]
+        else:
+            if not offline and NEEDS_KAFKA.intersection(wanted):
+                made.ask(stack.enter_context(closing(_kafka(settings, made.fed_by()))))
+            parts = [_run(made, name, quiet=json) for name in wanted]
     if json:
         print_json(proof.as_json(made.head, parts))
     else:
@@ -87,6 +93,13 @@ def _kafka(settings: Settings, fed_by: str | None) -> KafkaTopics:
 def _run(made: Proof, name: PartName, *, quiet: bool) -> Part:
     with _bar(name) as progress:
         part = made.run(name, progress)
+    if not quiet:
+        _print(part)
+    return part
+
+
+def _figure(made: Proof, file: Path, *, quiet: bool) -> Part:
+    part = made.figures(file)
     if not quiet:
         _print(part)
     return part
@@ -137,7 +150,7 @@ def _print(part: Part) -> None:
         out.print(f"    {note}", style="dim", markup=False, highlight=False)
 
 
-def _many(count: int, units: str) -> str:
+def _many(count: float, units: str) -> str:
     return f"{count:,} {units.removesuffix('s') if abs(count) == 1 else units}"
 
 
@@ -145,7 +158,7 @@ def _print_end(made: Proof, parts: list[Part]) -> None:
     head = made.head
     until = f"up to position {head.position:,}, hash {head.hash.hex()}"
     until += f", recorded {head.recorded_time}" if head.recorded_time else ""
-    failing = [part.name.value for part in parts if part.holds is False]
+    failing = [part.name for part in parts if part.holds is False]
     said = f"[red bold]fails[/]: {', '.join(failing)};" if failing else "[green]holds[/]"
     out.print(f"{said} {until}", highlight=False)
 
@@ -195,7 +208,13 @@ def _shipments(checked: Counts) -> str:
     )
 
 
-_IN_WORDS: dict[PartName, Callable[[Counts], str]] = {
+def _figures(checked: Counts) -> str:
+    positions = " and ".join(f"{position:,}" for position in checked["positions"])
+    return f"{checked['figures']:,} figures of {checked['file']} at position {positions}"
+
+
+_IN_WORDS: dict[str, Callable[[Counts], str]] = {
+    FIGURE: _figures,
     PartName.CHAIN: _chain,
     PartName.OFFSETS: _offsets,
     PartName.PROJECTIONS: _projections,

@@ -1,14 +1,31 @@
-"""`shop report`: the revenue report as a table for people."""
+"""`shop report`: the revenue report, now, as it was, or what changed between two moments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any
 
+import typer
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
+from cli.composition import open_report
+from cli.console import out, print_json, progress_bar
+from cli.settings import Settings
+from domain.errors import ContractError
 from domain.money import format_amount
-from reporting.report import REASONS, Period, Report
+from event_log.database import Database
+from event_log.log import last_position
+from reporting import history
+from reporting.figure import Stamp, as_fields, stamp
+from reporting.history import Comparison, Moment, compare, parse_moment, position_at, report_at
+from reporting.projector import catch_up
+from reporting.report import REASONS, Period, Report, as_json, days_as_json, report
 from reporting.revenue import Sum
+
+ORDERS_LISTED = 50
 
 
 class By(StrEnum):
@@ -17,6 +34,150 @@ class By(StrEnum):
     DAY = "day"
     MONTH = "month"
     REASON = "reason"
+
+
+def print_report(
+    by: Annotated[By, typer.Option(help="What a line is.")] = By.MONTH,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="What was recorded by then, such as 2026-11-25T10:00Z."),
+    ] = None,
+    at_position: Annotated[
+        int | None, typer.Option(min=0, help="What the log had up to this position.")
+    ] = None,
+    compare_to: Annotated[
+        str | None,
+        typer.Option(help="What changed since or until then: a time or a position."),
+    ] = None,
+    orders: Annotated[
+        int, typer.Option(min=0, help="With --compare-to: list so many orders at most.")
+    ] = ORDERS_LISTED,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Print the revenue report, up to the newest event of the log or as it was at a moment.
+
+    A moment is a time of recording, not the one at which orders were placed. An order is late when
+    its month was over before it was recorded: it changes a month that was reported already.
+    """
+    settings = Settings()
+    if as_of is not None and at_position is not None:
+        raise typer.BadParameter("--as-of and --at-position name two moments: choose one")
+    then = at_position if as_of is None else moment(as_of, "--as-of")
+    other = None if compare_to is None else moment(compare_to, "--compare-to")
+    if isinstance(then, int) and as_of is not None:
+        raise typer.BadParameter(f"--as-of is a time; --at-position {then} is the position")
+    log, projections = open_report(settings)
+    if other is not None:
+        _print_comparison(log, settings.currency, then, other, orders, json=json)
+        return
+    if then is None:
+        catch_up(log, projections)
+        found = report(projections, settings.currency)
+    else:
+        found = _report_at(log, then, settings.currency)
+    stamped = stamp(log, found.position, found.currency)
+    if json:
+        figures = days_as_json(found) if by is By.DAY else as_json(found)
+        print_json({**figures, **as_fields(stamped)})
+    else:
+        out.print(table(found, by))
+        out.print(_in_words(stamped), style="dim", highlight=False)
+
+
+def moment(text: str, option: str) -> Moment:
+    """Read a moment from the command line.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    try:
+        return parse_moment(text, option)
+    except ContractError as error:
+        raise typer.BadParameter(
+            f"{error}: write a position such as 1200, or a time such as 2026-11-25T10:00Z"
+        ) from None
+
+
+def _report_at(log: Database, then: Moment, currency: str) -> Report:
+    with _reading() as progress:
+        return report_at(log, position_at(log, then), currency, progress)
+
+
+@contextmanager
+def _reading() -> Iterator[Callable[[int, int], None]]:
+    with progress_bar("events read") as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print_comparison(
+    log: Database, currency: str, then: Moment | None, other: Moment, most: int, *, json: bool
+) -> None:
+    one = last_position(log) if then is None else position_at(log, then)
+    with _reading() as progress:
+        found = compare(log, one, position_at(log, other), currency, most, progress)
+    reports = {"before": found.before, "after": found.after}
+    stamps = {name: stamp(log, each.position, currency) for name, each in reports.items()}
+    if json:
+        whole: dict[str, Any] = {
+            name: {**as_json(each), **as_fields(stamps[name])} for name, each in reports.items()
+        }
+        print_json({**whole, **history.as_json(found)})
+        return
+    out.print(_changes(found))
+    if found.orders:
+        out.print(_orders(found))
+    for name, each in stamps.items():
+        out.print(f"{name}: {_in_words(each)}", style="dim", highlight=False)
+
+
+def _in_words(of: Stamp) -> str:
+    recorded = f", recorded {of.recorded_time}" if of.recorded_time else ""
+    return f"position {of.position:,}, hash {of.hash}{recorded}"
+
+
+def _changes(found: Comparison) -> Table:
+    currency, before, after = found.after.currency, found.before.position, found.after.position
+    title = (
+        f"What changed in the revenue, {currency}, from log position {before:,} to {after:,}: "
+        f"{found.orders_in_all:,} orders, {found.late_in_all:,} of them late"
+    )
+    titles = ("month", "accepted before", currency, "after", currency, "change", currency)
+    made = _columns(title, [*titles, "declined change", "late"])
+    for month in found.months:
+        one, two = month.before.accepted, month.after.accepted
+        pairs = [*_pair(found.after, one), *_pair(found.after, two)]
+        gained = Sum(two.orders - one.orders, two.cents - one.cents)
+        declined = month.after.all_declined.orders - month.before.all_declined.orders
+        signed = [f"+{text}" for text in _pair(found.after, gained)]
+        made.add_row(month.after.name, *pairs, *signed, f"+{declined:,}", f"{month.late:,}")
+    return made
+
+
+def _orders(found: Comparison) -> Table:
+    currency = found.after.currency
+    listed = len(found.orders)
+    title = "The orders behind it"
+    if listed < found.orders_in_all:
+        title += f": {listed:,} of {found.orders_in_all:,}, late ones first (--orders)"
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
+    for heading in ("position", "recorded (UTC)", "order", "customer", "ordered", "outcome"):
+        made.add_column(heading, no_wrap=heading != "outcome")
+    made.add_column(currency, justify="right", no_wrap=True)
+    made.add_column("", no_wrap=True)
+    for order in found.orders:
+        recorded = f"{datetime.fromisoformat(order.recorded_at):%Y-%m-%d %H:%M}"
+        made.add_row(
+            f"{order.position:,}",
+            recorded,
+            escape(order.order_id),
+            order.customer_id,
+            order.ordered_at[:10],
+            order.outcome.replace("_", " "),
+            format_amount(order.cents, currency),
+            "late" if order.late else "",
+        )
+    return made
 
 
 def table(report: Report, by: By) -> Table:
@@ -49,7 +210,10 @@ def _by_outcome(report: Report) -> Table:
 
 
 def _table(report: Report, titles: Sequence[str]) -> Table:
-    title = f"Revenue, {report.currency}, log position {report.position:,}"
+    return _columns(f"Revenue, {report.currency}, log position {report.position:,}", titles)
+
+
+def _columns(title: str, titles: Sequence[str]) -> Table:
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
     made.add_column(titles[0], no_wrap=True)
     for heading in titles[1:]:

@@ -1,22 +1,29 @@
 """What `shop status` finds out: of the broker, the services, the report and dead letters."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import SQLModel
 
 from cli.composition import SERVICES, bootstrap_servers
 from cli.responding import RESPONDER
 from cli.settings import Settings
-from domain.errors import BrokerError
+from domain.errors import BrokerError, StoreError
 from domain.progress import Standing
-from domain.status import Facts
-from event_log.log import EventRow, last_position
+from domain.status import Facts, living, stands_still
+from event_log.inbox import PositionRow, next_offsets
+from event_log.log import EventRow, head
 from reporting.projector import ProjectedRow, position
 from reporting.read_only import ReadOnlyDatabase, has_tables
 from request_reply.responder import GROUP
+from services.letter_store import LetterActionRow, LetterRow, all_letters
+from services.letters import open_letters
 from services.order import OrderService
 from services.payment import PaymentService
 from services.recorder import RecorderService
@@ -28,6 +35,8 @@ from transport.topics import PAYMENT_REQUESTS, TOPICS, TopicPartition, dead_lett
 
 ANSWER_WITHIN_SECONDS = 5.0
 """How long the broker has for each answer."""
+
+Read = TypeVar("Read")
 
 
 class Source(NamedTuple):
@@ -52,15 +61,19 @@ assert SOURCES.keys() == {*SERVICES, RESPONDER}  # noqa: S101 a service that is 
 
 @dataclass(frozen=True)
 class Found:
-    """All that one look found; `ends` and what comes of it is `None` without a broker."""
+    """All that one look found; `None` is what nobody knows.
+
+    `troubles` say why something beside broker and services is not known.
+    """
 
     servers: str | None
-    broker_trouble: str | None
+    broker_trouble: str | None = None
     services: Sequence[Facts] = ()
     groups: Mapping[str, Group] = field(default_factory=dict)
     dead_letters: Mapping[str, int] | None = None
     log_position: int | None = None
     report_position: int | None = None
+    troubles: Sequence[str] = ()
 
 
 def find_out(settings: Settings, now: datetime, only: str | None = None) -> Found:
@@ -69,41 +82,64 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
     Args:
         settings: the settings.
         now: the time (UTC, aware).
-        only: a service to look at alone, without groups and dead letters.
+        only: a service to look at alone, without groups, dead letters and report.
     """
-    names = [only] if only else list(SOURCES)
-    known = {name: _stored(settings, name) for name in names}
+    known = {name: _stored(settings, name) for name in ([only] if only else SOURCES)}
     try:
-        servers: str | None = bootstrap_servers(settings)
-        assert servers is not None  # noqa: S101 it is returned, or an error raised
+        servers = bootstrap_servers(settings)
         cluster_id(servers, timeout=ANSWER_WITHIN_SECONDS)
         cluster = ClusterView(servers, ANSWER_WITHIN_SECONDS)
-        facts = [_facts(settings, cluster, name, known[name], now) for name in names]
-        letters = None if only else open_letters(cluster)
-        groups = {} if only else _groups(cluster)
-        trouble = None
+        facts = [_facts(settings, cluster, name, found, now) for name, found in known.items()]
+        found = Found(servers, services=_beside_twins(facts, now))
+        if not only:
+            found = _with_letters(settings, cluster, replace(found, groups=_groups(cluster)))
     except BrokerError as error:
-        servers, trouble = settings.bootstrap_servers, str(error)
-        facts = [_without_broker(name, known[name]) for name in names]
-        letters, groups = None, {}
-    log, report = (None, None) if only else _positions(settings)
-    return Found(servers, trouble, _aside(facts), groups, letters, log, report)
+        facts = [_without_broker(name, found) for name, found in known.items()]
+        found = Found(settings.bootstrap_servers, str(error), _beside_twins(facts, now))
+    return found if only else _with_positions(settings, found)
 
 
-def open_letters(cluster: ClusterView) -> dict[str, int]:
-    """How many dead letters are open, by the topic that their records came from.
+def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Found:
+    """With how many dead letters are open, by the topic that they came from.
+
+    Those that the letter desk has read are one a record; those it hasn't are one a refusal.
 
     Raises:
         BrokerError: the broker doesn't say.
     """
     ends = cluster.ends(dead_letter_topic(topic.name) for topic in TOPICS)
-    counts = {
-        topic.name: sum(
-            end for at, end in ends.items() if at.topic == dead_letter_topic(topic.name)
+    try:
+        known = _looked_up(
+            settings.database("dead_letters"),
+            lambda connection: (next_offsets(connection), open_letters(all_letters(connection))),
+            *(LetterRow, LetterActionRow, PositionRow),
         )
-        for topic in TOPICS
-    }
-    return {topic: count for topic, count in counts.items() if count}
+    except StoreError as error:
+        return replace(found, troubles=[*found.troubles, f"dead letters: {error}"])
+    read, counts = known or ({}, {})
+    for topic in TOPICS:
+        for place, end in ends.items():
+            unread = max(0, end - read.get(place, 0))
+            if place.topic == dead_letter_topic(topic.name) and unread:
+                counts[topic.name] = counts.get(topic.name, 0) + unread
+    return replace(found, dead_letters=counts)
+
+
+def _with_positions(settings: Settings, found: Found) -> Found:
+    """With how far the log goes, and how far the report has read it."""
+    # Where the log can't be read, the recorder's line says so.
+    with suppress(StoreError):
+        log = settings.database("event_log")
+        found = replace(found, log_position=_looked_up(log, _last_event, EventRow))
+    try:
+        reached = _looked_up(settings.database("report"), position, ProjectedRow)
+    except StoreError as error:
+        return replace(found, troubles=[*found.troubles, f"report: {error}"])
+    return replace(found, report_position=reached)
+
+
+def _last_event(connection: Connection) -> int:
+    return head(connection)[0]
 
 
 def _groups(cluster: ClusterView) -> dict[str, Group]:
@@ -111,21 +147,41 @@ def _groups(cluster: ClusterView) -> dict[str, Group]:
     return {name: found[source.group] for name, source in SOURCES.items()}
 
 
-def _stored(settings: Settings, name: str) -> Stored | str:
-    """What the service's database says; or why it can't be read."""
-    database = ReadOnlyDatabase(settings.database(SOURCES[name].database))
+def _stored(settings: Settings, name: str) -> Stored | StoreError:
+    """What the service's database says, or why it can't be read."""
+    source = SOURCES[name]
+    try:
+        found = _looked_up(
+            settings.database(source.database),
+            lambda connection: stored(connection, name, source.topics),
+        )
+    except StoreError as error:
+        return error
+    return found or Stored()
+
+
+def _looked_up(
+    path: Path, read: Callable[[Connection], Read], *tables: type[SQLModel]
+) -> Read | None:
+    """What `read` finds in a database; `None` where that, or one of its tables, isn't there yet.
+
+    Raises:
+        StoreError: the database can't be read.
+    """
+    database = ReadOnlyDatabase(path)
     try:
         if database.file() is None:
-            return Stored()
+            return None
         with database.reading() as connection:
-            return stored(connection, name, SOURCES[name].topics)
+            return read(connection) if has_tables(connection, *tables) else None
     except (SQLAlchemyError, OSError) as error:
-        return f"database {database.path} can't be read: {getattr(error, 'orig', None) or error}"
+        reason = getattr(error, "orig", None) or error
+        raise StoreError(f"database {path} can't be read: {reason}") from error
 
 
-def _without_broker(name: str, known: Stored | str) -> Facts:
-    if isinstance(known, str):
-        return Facts(name, trouble=known)
+def _without_broker(name: str, known: Stored | StoreError) -> Facts:
+    if isinstance(known, StoreError):
+        return Facts(name, trouble=str(known))
     return Facts(
         name,
         known.beats,
@@ -137,13 +193,15 @@ def _without_broker(name: str, known: Stored | str) -> Facts:
 
 
 def _facts(
-    settings: Settings, cluster: ClusterView, name: str, known: Stored | str, now: datetime
+    settings: Settings, cluster: ClusterView, name: str, known: Stored | StoreError, now: datetime
 ) -> Facts:
     facts = _without_broker(name, known)
-    if isinstance(known, str):
+    if isinstance(known, StoreError):
         return facts
     ends = cluster.ends(SOURCES[name].topics)
-    standings = {place: Standing(end, known.next.get(place, 0)) for place, end in ends.items()}
+    standings = {
+        place: Standing(end, known.next.get(place, 0)) for place, end in sorted(ends.items())
+    }
     limit = timedelta(seconds=settings.stalled_after)
     stuck = []
     for place, standing in standings.items():
@@ -154,46 +212,16 @@ def _facts(
         if since is None:
             # Nothing to read: marks of transactions, or records that were deleted.
             standings[place] = Standing(standing.position, standing.position)
-        elif now - since > limit:
+        elif stands_still(known.beats, moved, since, now, limit):
             stuck.append(_named(place))
-    named = {_named(place): standing for place, standing in sorted(standings.items())}
-    return replace(facts, partitions=named, stuck=stuck if facts.beats else ())
+    named = {_named(place): standing for place, standing in standings.items()}
+    return replace(facts, partitions=named, stuck=stuck)
 
 
 def _named(place: TopicPartition) -> str:
     return f"{place.topic}[{place.partition}]"
 
 
-def _aside(facts: Sequence[Facts]) -> list[Facts]:
-    """Mark services that were never started and whose twin was."""
-    started = {each.name for each in facts if each.beats}
-    return [
-        replace(each, stands_aside=True)
-        if each.name not in started
-        and each.last_progress is None
-        and SOURCES[each.name].twin in started
-        else each
-        for each in facts
-    ]
-
-
-def _positions(settings: Settings) -> tuple[int | None, int | None]:
-    """The positions of the log and of the report's projections, where they can be read."""
-    log = ReadOnlyDatabase(settings.database("event_log"))
-    report = ReadOnlyDatabase(settings.database("report"))
-    reached: list[int | None] = []
-    for database, table in ((log, EventRow), (report, ProjectedRow)):
-        try:
-            if database.file() is None:
-                reached.append(None)
-                continue
-            with database.reading() as connection:
-                if not has_tables(connection, table):
-                    reached.append(None)
-                elif table is ProjectedRow:
-                    reached.append(position(connection))
-                else:
-                    reached.append(last_position(database))
-        except (SQLAlchemyError, OSError):
-            reached.append(None)
-    return reached[0], reached[1]
+def _beside_twins(facts: Sequence[Facts], now: datetime) -> list[Facts]:
+    running = {each.name for each in facts if living(each.beats, now)}
+    return [replace(each, twin_runs=SOURCES[each.name].twin in running) for each in facts]

@@ -17,10 +17,12 @@ _log = logging.getLogger(__name__)
 STOP_WITHIN_SECONDS = 20.0
 """How long a process may take to end after SIGTERM before it is killed."""
 
-CRASH_LOOP = 5
-"""So many ends within `CRASH_LOOP_SECONDS` are no accident any more."""
+CRASH_LOOPS = ((5, 60.0), (10, 1800.0))
+"""So many ends within so many seconds are no accident any more.
 
-CRASH_LOOP_SECONDS = 60.0
+The second is for a process that ends each time a watchdog (90 s) or a locked database (60 s) has
+had it long enough.
+"""
 
 
 @dataclass
@@ -62,14 +64,13 @@ class Supervisor:
                 code = child.process.returncode
                 child.process = None
                 child.ended_at.append(now)
-                recent = [at for at in child.ended_at if now - at < CRASH_LOOP_SECONDS]
-                if len(recent) >= CRASH_LOOP:
+                loop = crash_loop(child.ended_at, now)
+                if loop is not None:
                     raise ShopError(
-                        f"{child.name} ended {len(recent)} times within "
-                        f"{CRASH_LOOP_SECONDS:g} s, last with exit code {code}. Its log is "
-                        f"{child.log}:\n{_last_lines(child.log)}"
+                        f"{child.name} ended {loop[0]} times within {loop[1]:g} s, last with exit "
+                        f"code {code}. Its log is {child.log}:\n{_last_lines(child.log)}"
                     )
-                pause = 0.5 * 2 ** (len(recent) - 1)
+                pause = pause_before_start(child.ended_at, now)
                 child.start_at = now + pause
                 _log.warning(
                     "%s ended with exit code %s; starting it again in %.1f s (log: %s)",
@@ -105,6 +106,29 @@ class Supervisor:
                 # A Ctrl-C in the terminal is for us; we end the others in turn.
                 start_new_session=True,
             )
+
+
+def crash_loop(ended_at: Sequence[float], now: float) -> tuple[int, float] | None:
+    """How many ends within how many seconds make a crash loop; `None` if there is none.
+
+    Args:
+        ended_at: when the process ended, each time (seconds of the clock of `now`).
+        now: this moment.
+    """
+    for most, seconds in CRASH_LOOPS:
+        ends = sum(now - at < seconds for at in ended_at)
+        if ends >= most:
+            return ends, seconds
+    return None
+
+
+def pause_before_start(ended_at: Sequence[float], now: float) -> float:
+    """Seconds to wait before a process is started again: twice as many after each recent end.
+
+    What ends only now and then has waited long enough itself.
+    """
+    ends = sum(now - at < CRASH_LOOPS[0][1] for at in ended_at)
+    return 0.5 * 2.0 ** max(0, ends - 1)
 
 
 def _last_lines(file: Path, count: int = 15) -> str:

@@ -18,6 +18,10 @@ IDLE_AFTER = timedelta(minutes=1)
 """A service with nothing to do whose last progress is older than this is idle."""
 
 
+BEGINS_WITHIN = timedelta(seconds=30)
+"""How long a process may take to join its consumer group and begin with each partition."""
+
+
 class Word(StrEnum):
     """A service in a word."""
 
@@ -44,7 +48,8 @@ class Facts:
 
     `partitions` are named as people write them, ``orders[2]``, and are `None` while the broker
     doesn't say where they end; `stuck` are those with a record that waits too long already.
-    `stands_aside` is set for a service that was never started, and whose work another one does.
+    `twin_runs` says that another service over the same database has a living process: it
+    publishes the outbox of both, and does the work of one that was never started.
     """
 
     name: str
@@ -55,8 +60,13 @@ class Facts:
     outbox: int = 0
     outbox_since: datetime | None = None
     early: int | None = None
-    stands_aside: bool = False
+    twin_runs: bool = False
     trouble: str | None = None
+
+    @property
+    def was_started(self) -> bool:
+        """Whether there is a trace of any process of it."""
+        return bool(self.beats) or self.last_progress is not None
 
     @property
     def lag(self) -> int | None:
@@ -80,11 +90,11 @@ def judge(facts: Facts, now: datetime) -> Verdict:
     """What is to be said of a service, seen with all others."""
     if facts.trouble:
         return Verdict(Word.UNKNOWN, wrong=[f"{facts.name}: {facts.trouble}"])
-    alive, gone = _living(facts.beats, now), missing(facts.beats, now)
+    alive, gone = living(facts.beats, now), missing(facts.beats, now)
     wrong = [*_missed(facts.name, gone, now), *_stuck(facts)]
-    if not alive and facts.lag and not facts.stands_aside:
+    if not alive and facts.lag and not (facts.twin_runs and not facts.was_started):
         wrong.append(f"{facts.name}: {_records(facts.lag)} to be handled, and no process runs")
-    wrong += _outbox(facts, now, alive=bool(alive))
+    wrong += _outbox(facts, now, relayed=bool(alive) or facts.twin_runs)
     return Verdict(_word(facts, now, alive, gone), alive, gone, wrong)
 
 
@@ -95,13 +105,13 @@ def judge_alone(facts: Facts, now: datetime) -> Verdict:
     """
     if facts.trouble:
         return Verdict(Word.UNKNOWN, wrong=[f"{facts.name}: {facts.trouble}"])
-    alive, gone = _living(facts.beats, now), missing(facts.beats, now)
+    alive, gone = living(facts.beats, now), missing(facts.beats, now)
     wrong = [] if alive else [f"{facts.name}: no process runs"]
     return Verdict(_word(facts, now, alive, gone), alive, gone, [*wrong, *_stuck(facts)])
 
 
 def missing(beats: Sequence[Beat], now: datetime) -> list[Beat]:
-    """The processes that ended without a word, and that no later one has replaced.
+    """The processes that went silent without a clean stop, and that no later one has replaced.
 
     Each process that starts takes the place of one that was last seen before.
     """
@@ -116,11 +126,34 @@ def missing(beats: Sequence[Beat], now: datetime) -> list[Beat]:
     return open_places
 
 
+def stands_still(
+    beats: Sequence[Beat],
+    moved_at: datetime | None,
+    waits_since: datetime,
+    now: datetime,
+    limit: timedelta,
+) -> bool:
+    """Whether a service has a partition before it and does not get on with it.
+
+    Args:
+        beats: the service's processes; with none that had time to begin, nobody stands still.
+        moved_at: when the partition's position last moved; `None` if it never did.
+        waits_since: the time of the first record that waits there.
+        now: this moment.
+        limit: how long it may take.
+    """
+    if not any(now - beat.started_at > BEGINS_WITHIN for beat in living(beats, now)):
+        return False
+    since = waits_since if moved_at is None else max(moved_at, waits_since)
+    return now - since > limit
+
+
 def _lives(beat: Beat, now: datetime) -> bool:
     return now - beat.seen_at <= ALIVE_WITHIN
 
 
-def _living(beats: Sequence[Beat], now: datetime) -> list[Beat]:
+def living(beats: Sequence[Beat], now: datetime) -> list[Beat]:
+    """The processes that said lately that they live."""
     return [beat for beat in beats if _lives(beat, now)]
 
 
@@ -139,8 +172,9 @@ def _word(facts: Facts, now: datetime, alive: Sequence[Beat], gone: Sequence[Bea
 
 def _missed(name: str, gone: Sequence[Beat], now: datetime) -> list[str]:
     return [
-        f"{name}: process {beat.process} ended without a word, last seen "
-        f"{(now - beat.seen_at).total_seconds():.0f} s ago, and none took its place"
+        f"{name}: process {beat.process} has said nothing for "
+        f"{(now - beat.seen_at).total_seconds():.0f} s: it was killed, or its database is locked; "
+        "and none took its place"
         for beat in gone
     ]
 
@@ -151,11 +185,11 @@ def _stuck(facts: Facts) -> list[str]:
     return [f"{facts.name}: no progress in {', '.join(facts.stuck)}"]
 
 
-def _outbox(facts: Facts, now: datetime, *, alive: bool) -> list[str]:
+def _outbox(facts: Facts, now: datetime, *, relayed: bool) -> list[str]:
     if not facts.outbox:
         return []
     what = f"{facts.name}: {_records(facts.outbox)} in the outbox"
-    if not alive:
+    if not relayed:
         return [f"{what}, and no process runs to publish"]
     if facts.outbox_since is not None and now - facts.outbox_since > OUTBOX_WITHIN:
         return [f"{what}, for {(now - facts.outbox_since).total_seconds():.0f} s already"]

@@ -12,8 +12,8 @@ from typing import Any
 
 from domain.errors import StoreError
 from event_log.database import Database
-from event_log.log import GENESIS, read
-from transport.envelope import format_time
+from event_log.log import GENESIS
+from reporting.proof_rows import as_chained
 
 HTML_ID = "figure"
 """The id of the script block that holds a figure's JSON object."""
@@ -42,13 +42,16 @@ def stamp(log: Database, position: int, currency: str) -> Stamp:
     """
     if position == 0:
         return Stamp(0, GENESIS.hex(), None, currency)
-    event = next(read(log, after=position - 1, limit=1), None)
-    if event is None or event.position != position:
+    with log.reading() as connection:
+        row = connection.exec_driver_sql(
+            "SELECT hash, recorded_time FROM event_log WHERE position = ?", (position,)
+        ).first()
+    if row is None:
         raise StoreError(
             f"the log {log.path} has no position {position}, which the projections have come to: "
             "`shop prove` says what is wrong"
         )
-    return Stamp(position, event.hash.hex(), format_time(event.recorded_time), currency)
+    return Stamp(position, bytes(row.hash).hex(), as_chained(row.recorded_time), currency)
 
 
 def as_fields(of: Stamp) -> dict[str, Any]:

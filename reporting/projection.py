@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlmodel import SQLModel
 
 from domain.contracts import Event
+from event_log.database import table_of
 
 Key = tuple[str, ...]
 """The primary key of a row: its first columns."""
@@ -39,39 +40,48 @@ class Projection:
         name: what commands and the table `projected` call it.
         title: what people call it.
         table: its live table; the columns of the primary key are text and come first.
-        key: the key of the one row that an event touches; `None` when it touches none.
-        step: the row after an event, from the row before, `None` where there is none. Pure.
         row: makes a row of the values of the columns.
+        alone: the row that one event makes if it is the only one; `None` if it makes none. Pure.
+        merge: the row that two of one key make together, the one of earlier events first. Pure,
+            and associative: how the events are split into batches makes no difference.
         check: a SELECT over the table `event_log` that gives the rows which the projection must
-            have at `:position`, its columns in the same order, and that shares nothing with `step`.
+            have at `:position`, the columns in the same order. It shares nothing with the fold.
     """
 
     name: str
     title: str
     table: type[SQLModel]
-    key: Callable[[Told], Key | None]
-    step: Callable[[Any, Told], Row]
     row: Callable[[Iterable[Any]], Row]
+    alone: Callable[[Told], Row | None]
+    merge: Callable[[Any, Any], Row]
     check: str
 
-    def keys(self, events: Iterable[Told]) -> set[Key]:
-        """The keys of all rows that events touch."""
-        return {key for event in events if (key := self.key(event)) is not None}
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The names of the columns that a row is found by."""
+        return tuple(str(column.name) for column in table_of(self.table).primary_key)
 
-    def fold(self, rows: Mapping[Key, Row], events: Iterable[Told]) -> dict[Key, Row]:
-        """Take events into rows.
+    def fold(self, events: Iterable[Told]) -> dict[Key, Row]:
+        """The rows that events make by themselves, by key; the events are in the log's order."""
+        made: dict[Key, Row] = {}
+        length, alone, merge = len(self.key_columns), self.alone, self.merge
+        for event in events:
+            row = alone(event)
+            if row is not None:
+                key = row[:length]
+                before = made.get(key)
+                made[key] = row if before is None else merge(before, row)
+        return made
+
+    def take(self, rows: Mapping[Key, Row], made: Mapping[Key, Row]) -> dict[Key, Row]:
+        """The rows after events, from those before and what the events made by themselves.
 
         Args:
-            rows: the rows that they touch, by key, as far as they are there.
-            events: events of the log, in order.
+            rows: the rows before, as far as they are there: those of the keys in `made` at least.
+            made: what `fold` gave for the events.
 
         Returns:
-            Those rows afterwards.
+            The rows of the keys in `made`.
         """
-        after = dict(rows)
-        key_of, step = self.key, self.step
-        for event in events:
-            key = key_of(event)
-            if key is not None:
-                after[key] = step(after.get(key), event)
-        return after
+        merge = self.merge
+        return {key: merge(rows[key], new) if key in rows else new for key, new in made.items()}

@@ -1,18 +1,33 @@
-"""The projector: takes the log into the projections, from their own position on."""
+"""The projector: takes the log into the projections, each from its own position on."""
 
-from functools import partial
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+import msgspec
+from sqlalchemy import Connection, Table, select
 from sqlmodel import Field, SQLModel
 
+from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOrder, OrderShipped
 from domain.errors import StoreError
 from event_log.database import Database, table_of
-from event_log.log import RecordedEvent, read
-from reporting.revenue import RevenueRow, add, fold
+from event_log.log import GENESIS, EventRow
+from reporting.projection import Key, Projection, Row, Told
+from reporting.projections import all_projections
+from transport.codec import type_name
 
 BATCH = 5000
 """Most events in one transaction of the projections."""
+
+_REVENUE = "revenue"
+# What the log has was decoded strictly when it was recorded: here it need only be fast.
+_DECODERS: dict[str, Callable[[bytes], Any]] = {
+    type_name(kind): msgspec.json.Decoder(kind).decode
+    for kind in (NewOrder, AuthorizationAccepted, AuthorizationDeclined, OrderShipped)
+}
 
 
 class ProjectedRow(SQLModel, table=True):
@@ -25,16 +40,53 @@ class ProjectedRow(SQLModel, table=True):
 
 
 _projected = table_of(ProjectedRow)
-_REVENUE = "revenue"
+_events = table_of(EventRow)
+
+
+class Reached(NamedTuple):
+    """The last event that was taken in, and its hash."""
+
+    position: int = 0
+    hash: bytes = GENESIS
+
+
+@dataclass(frozen=True)
+class View:
+    """The rows of a projection, and where its position is kept: the live ones, or others."""
+
+    projection: Projection
+    table: Table
+    positions: Table
+
+    def reached(self, connection: Connection) -> Reached:
+        """How far it has read the log."""
+        row = connection.execute(
+            select(self.positions.c.position, self.positions.c.hash).where(
+                self.positions.c.projection == self.projection.name
+            )
+        ).first()
+        return Reached() if row is None else Reached(row.position, row.hash)
+
+    def move(self, connection: Connection, to: Reached) -> None:
+        """Set how far it has read the log."""
+        connection.execute(
+            self.positions.insert().prefix_with("OR REPLACE"),
+            {"projection": self.projection.name, **to._asdict()},
+        )
+
+
+def live(projection: Projection) -> View:
+    """The rows of a projection that everybody sees."""
+    return View(projection, table_of(projection.table), _projected)
 
 
 def open_projections(path: Path) -> Database:
     """Open the database of the projections."""
-    return Database(path, [ProjectedRow, RevenueRow])
+    return Database(path, [ProjectedRow, *(each.table for each in all_projections().values())])
 
 
 def position(connection: Connection) -> int:
-    """The last position of the log that the projections have taken in."""
+    """The last position of the log that the projection of revenue has taken in."""
     found = connection.scalar(
         select(_projected.c.position).where(_projected.c.projection == _REVENUE)
     )
@@ -42,46 +94,143 @@ def position(connection: Connection) -> int:
 
 
 def catch_up(log: Database, projections: Database) -> int:
-    """Take in what the log has and the projections don't; returns the position reached.
+    """Take in what the log has and the projections don't; returns the position all have reached.
 
     Rows and position move in one transaction, so it may be stopped anywhere, and several processes
-    may do it at once.
+    may do it at once. A projection that is behind is brought up while the others go on.
 
     Raises:
         StoreError: a database can't be used, or the projections were made from another log.
     """
-    _refuse_another_log(log, projections)
-    while True:
-        with projections.reading() as connection:
-            reached = position(connection)
-        events = list(read(log, after=reached, limit=BATCH))
-        if not events:
-            return reached
-        projections.in_transaction(partial(_take, events))
+    views = [live(projection) for projection in all_projections().values()]
+    refuse_another_log(log, projections, views)
+    while take_in(log, projections, views):
+        pass
+    return min(place.position for place in places(projections, views))
 
 
-def _refuse_another_log(log: Database, projections: Database) -> None:
+def places(projections: Database, views: Iterable[View]) -> set[Reached]:
+    """Where the views are, all seen at one moment."""
     with projections.reading() as connection:
-        known = connection.execute(
-            select(_projected).where(_projected.c.projection == _REVENUE)
-        ).first()
-    if known is None:
-        return
-    last = next(read(log, after=known.position - 1, limit=1), None)
-    if last is None or last.hash != known.hash:
-        raise StoreError(
-            f"the projections in {projections.path} were made from another log than {log.path}, "
-            f"up to its position {known.position}: delete the projections, and they are made anew"
+        return {view.reached(connection) for view in views}
+
+
+def refuse_another_log(log: Database, projections: Database, views: Iterable[View]) -> None:
+    """Check that the log has the last event of each view.
+
+    Raises:
+        StoreError: it has not.
+    """
+    for known in places(projections, views):
+        if not follows(log, known):
+            raise StoreError(
+                f"the projections in {projections.path} were made from another log than "
+                f"{log.path}, up to its position {known.position}: delete the projections, and "
+                "they are made anew"
+            )
+
+
+def follows(log: Database, known: Reached) -> bool:
+    """Whether the log has what was taken in last."""
+    if not known.position:
+        return True
+    with log.reading() as connection:
+        found = connection.scalar(
+            select(_events.c.hash).where(_events.c.position == known.position)
         )
+    return bool(found == known.hash)
 
 
-def _take(events: list[RecordedEvent], connection: Connection) -> None:
-    reached = position(connection)
-    ahead = [event for event in events if event.position > reached]
-    if not ahead or ahead[0].position != reached + 1:
-        return
-    add(connection, fold(ahead))
-    connection.execute(
-        _projected.insert().prefix_with("OR REPLACE"),
-        {"projection": _REVENUE, "position": ahead[-1].position, "hash": ahead[-1].hash},
+def take_in(log: Database, projections: Database, views: Sequence[View]) -> bool:
+    """Take one batch into the views, or one for each place where views are.
+
+    Returns:
+        Whether there was anything.
+    """
+    moved = False
+    # The foremost first: what is behind must not hold them up.
+    for place in sorted(places(projections, views), reverse=True):
+        events = read_told(log, place.position, BATCH)
+        if events:
+            projections.in_transaction(partial(take, views, events))
+            moved = True
+    return moved
+
+
+def read_told(log: Database, after: int, limit: int) -> list[Told]:
+    """The events after a position, at most `limit`, as projections need them.
+
+    Raises:
+        StoreError: a position is missing, or a body can't be read.
+    """
+    with log.reading() as connection:
+        # Past the types of the columns: times stay text, which is a third of the cost.
+        rows = connection.exec_driver_sql(
+            "SELECT position, type || '.v' || version, body, business_time, published_time, "
+            "recorded_time, hash FROM event_log WHERE position > ? ORDER BY position LIMIT ?",
+            (after, limit),
+        ).all()
+    told = []
+    for wanted, (found, name, body, *rest) in enumerate(rows, after + 1):
+        if found != wanted:
+            raise StoreError(
+                f"the log {log.path} has no position {wanted}: `shop prove` says what is wrong"
+            )
+        try:
+            told.append(Told(found, _DECODERS[name](body), *rest))
+        except (KeyError, TypeError, UnicodeDecodeError, msgspec.DecodeError) as error:
+            raise StoreError(
+                f"position {found} of the log {log.path} can't be read as {name}: {error}. "
+                "`shop prove` says what is wrong; a newer log needs a newer program"
+            ) from error
+    return told
+
+
+def take(views: Iterable[View], events: Sequence[Told], connection: Connection) -> None:
+    """Take events that follow one another into the views, so far as they are next there."""
+    for view in views:
+        reached = view.reached(connection).position
+        ahead = [event for event in events if event.position > reached]
+        if not ahead or ahead[0].position != reached + 1:
+            continue
+        made = view.projection.fold(ahead)
+        if made:
+            rows = view.projection.take(_load(connection, view, made), made)
+            _store(connection, view, rows.values())
+        view.move(connection, Reached(ahead[-1].position, ahead[-1].hash))
+
+
+def _load(connection: Connection, view: View, keys: Collection[Key]) -> dict[Key, Row]:
+    length, row = len(view.projection.key_columns), view.projection.row
+    found = connection.exec_driver_sql(_selecting(view.table), (json.dumps(list(keys)),))
+    return {each[:length]: each for each in (row(values) for values in found)}
+
+
+def _store(connection: Connection, view: View, rows: Iterable[Row]) -> None:
+    try:
+        connection.exec_driver_sql(_storing(view.table), [tuple(row) for row in rows])
+    except OverflowError as error:
+        raise StoreError(
+            f"an amount of the projection {view.projection.name} is larger than a database's "
+            "integer: `shop prove` says which orders the log has"
+        ) from error
+
+
+@lru_cache
+def _selecting(table: Table) -> str:
+    columns = ", ".join(f'rows."{column.name}"' for column in table.columns)
+    wanted = " AND ".join(
+        f'rows."{column.name}" = wanted.value ->> {number}'
+        for number, column in enumerate(table.primary_key)
     )
+    # A CROSS JOIN, so that SQLite looks up each key and doesn't read the table.
+    return (
+        f"SELECT {columns} FROM json_each(?) AS wanted "  # noqa: S608 the table's own names
+        f'CROSS JOIN "{table.name}" AS rows ON {wanted}'
+    )
+
+
+@lru_cache
+def _storing(table: Table) -> str:
+    marks = ", ".join("?" * len(table.columns))
+    return f'INSERT OR REPLACE INTO "{table.name}" VALUES ({marks})'  # noqa: S608

@@ -12,6 +12,9 @@ from typing import Any
 from domain.errors import ShopError
 from reporting.figure import HTML_ID, Stamp, stamp_in
 
+_COMPARED = {"before", "after"}
+"""The two reports of a comparison."""
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -23,8 +26,11 @@ class Exported:
     rows: Sequence[Mapping[str, str]] = ()
 
 
-def read_exported(path: Path) -> Exported:
+def read_exported(path: Path) -> Sequence[Exported]:
     """Read an exported file: ``.json``, ``.html``, ``.csv`` or ``.parquet``.
+
+    Returns:
+        What it says; that is two reports where it compares them.
 
     Raises:
         ShopError: it can't be read, or has no stamp.
@@ -42,11 +48,11 @@ def read_exported(path: Path) -> Exported:
         ) from error
 
 
-def _json(path: Path) -> Exported:
+def _json(path: Path) -> list[Exported]:
     return _report(path.read_text(encoding="utf-8"))
 
 
-def _html(path: Path) -> Exported:
+def _html(path: Path) -> list[Exported]:
     found = _Script()
     found.feed(path.read_text(encoding="utf-8"))
     if not found.text:
@@ -54,14 +60,17 @@ def _html(path: Path) -> Exported:
     return _report(found.text)
 
 
-def _report(text: str) -> Exported:
-    report = json.loads(text)
-    if not isinstance(report, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 a wrong file, no wrong call
-    return Exported(stamp_in(report), report)
+def _report(text: str) -> list[Exported]:
+    said = json.loads(text)
+    reports = [said]
+    if isinstance(said, dict) and said.keys() >= _COMPARED:
+        reports = [said[name] for name in sorted(_COMPARED, reverse=True)]
+    if not all(isinstance(report, dict) for report in reports):
+        raise ValueError("it is no JSON object")
+    return [Exported(stamp_in(report), report) for report in reports]
 
 
-def _csv(path: Path) -> Exported:
+def _csv(path: Path) -> list[Exported]:
     text = path.read_text(encoding="utf-8-sig")
     fields: dict[str, str] = {}
     lines = text.splitlines(keepends=True)
@@ -72,10 +81,10 @@ def _csv(path: Path) -> Exported:
     rows = list(table)
     if any(None in row or None in row.values() for row in rows):
         raise ValueError("a line has more or fewer fields than its head")
-    return Exported(stamp_in(fields), columns=tuple(table.fieldnames or ()), rows=rows)
+    return [Exported(stamp_in(fields), columns=tuple(table.fieldnames or ()), rows=rows)]
 
 
-def _parquet(path: Path) -> Exported:
+def _parquet(path: Path) -> list[Exported]:
     # Only here: it takes longer to import than most commands take.
     from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
 
@@ -86,7 +95,7 @@ def _parquet(path: Path) -> Exported:
     metadata = table.schema.metadata or {}
     fields = {name.decode(): value.decode() for name, value in metadata.items()}
     rows = [{name: _text(value) for name, value in row.items()} for row in table.to_pylist()]
-    return Exported(stamp_in(fields), columns=tuple(table.column_names), rows=rows)
+    return [Exported(stamp_in(fields), columns=tuple(table.column_names), rows=rows)]
 
 
 def _text(value: object) -> str:

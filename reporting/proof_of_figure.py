@@ -4,59 +4,69 @@ The stamp must be the log's own, and the figures what SQL over the log's bodies 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
-from sqlmodel import SQLModel
 
 from domain.errors import ShopError
 from event_log.database import Database, table_of
 from reporting.figure import Stamp, stamp
+from reporting.projection import Projection
+from reporting.projections import all_projections
+from reporting.projections.revenue import PROJECTION as REVENUE
 from reporting.proof import Failure, Finding, Head
-from reporting.proof_figure_file import Exported
-
-REVENUE = "revenue"
-"""The projection that a report is made of."""
+from reporting.proof_figure_file import Exported, read_exported
 
 _SECTIONS = {"totals": 0, "months": 7, "days": 10}
 """The sections of a report, and how much of a day their periods have in common."""
+
+_MONTHLY = {"month", "outcome", "orders", "cents"}
 
 Sums = dict[str, tuple[int, int]]
 """By outcome, orders and minor units."""
 
 
-class Projection(Protocol):
-    """What of a projection is needed here."""
+class _Table(NamedTuple):
+    """What a table of a file must hold: the columns of its keys, and rows by column."""
 
-    name: str
-    table: type[SQLModel]
-    check: str
+    keys: tuple[str, ...]
+    rows: Iterable[Mapping[str, Any]]
 
 
-def prove_figure(
-    log: Database, head: Head, exported: Exported, projections: Mapping[str, Projection]
-) -> Finding:
-    """Check an exported file against the log.
+FIGURE = "figure"
+"""What the proof of a file is called, as a part of its own."""
 
-    Args:
-        log: the event log.
-        head: how far it goes.
-        exported: what the file says.
-        projections: all projections, by name.
+
+def prove_figures(log: Database, head: Head, file: Path) -> Finding:
+    """Check what an exported file says against the log, which goes as far as `head`.
 
     Raises:
-        ShopError: the file holds no figures that could be checked.
+        ShopError: the file can't be read, or holds no figures that could be checked.
+    """
+    figures, failure, positions = 0, None, []
+    for exported in read_exported(file):
+        found = prove_figure(log, head, exported)
+        figures += found.checked.get("figures", 0)
+        positions.append(found.checked["position"])
+        failure = failure or found.failure
+    return Finding({"file": str(file), "positions": positions, "figures": figures}, (), failure)
+
+
+def prove_figure(log: Database, head: Head, exported: Exported) -> Finding:
+    """Check one stamp and its figures against the log, which goes as far as `head`.
+
+    Raises:
+        ShopError: there are no figures that could be checked.
     """
     claimed = exported.stamp
     failure = _other_stamp(log, head, claimed)
     if failure is not None:
         return Finding({"position": claimed.position}, failure=failure)
     if exported.report:
-        sums = _by_day(log, projections[REVENUE], claimed)
-        count, failure = _compare_report(exported.report, sums)
+        count, failure = _compare_report(exported.report, _by_day(log, claimed))
     else:
-        projection = _projection_of(exported, projections)
-        count, failure = _compare_table(log, exported, projection)
+        count, failure = _compare_table(exported, _table_of(log, exported))
     if not count:
         raise ShopError("the file holds no figures: there is nothing to check")
     return Finding({"position": claimed.position, "figures": count}, failure=failure)
@@ -89,9 +99,9 @@ def _rows(log: Database, projection: Projection, claimed: Stamp) -> Iterator[dic
                 yield named
 
 
-def _by_day(log: Database, revenue: Projection, claimed: Stamp) -> dict[str, Sums]:
+def _by_day(log: Database, claimed: Stamp) -> dict[str, Sums]:
     days: dict[str, Sums] = {}
-    for row in _rows(log, revenue, claimed):
+    for row in _rows(log, REVENUE, claimed):
         days.setdefault(row["day"], {})[row["outcome"]] = (row["orders"], row["cents"])
     return days
 
@@ -164,41 +174,46 @@ def _other_sums(label: str, said: Sums, wanted: Sums) -> Failure | None:
     return None
 
 
-def _projection_of(exported: Exported, projections: Mapping[str, Projection]) -> Projection:
-    """The projection whose columns a table has.
+def _table_of(log: Database, exported: Exported) -> _Table:
+    """What a table with the columns of the file must hold: a projection's rows, or its months.
 
     Raises:
-        ShopError: there is none.
+        ShopError: there is no such table.
     """
-    for projection in projections.values():
-        columns = {column.name for column in table_of(projection.table).columns}
-        if columns - {"currency"} == set(exported.columns) - {"currency"}:
-            return projection
+    columns = set(exported.columns) - {"currency"}
+    if columns == _MONTHLY:
+        return _Table(("month", "outcome"), _monthly(_by_day(log, exported.stamp)))
+    for projection in all_projections().values():
+        names = {column.name for column in table_of(projection.table).columns}
+        if names - {"currency"} == columns:
+            keys = tuple(name for name in projection.key_columns if name in exported.columns)
+            return _Table(keys, _rows(log, projection, exported.stamp))
     raise ShopError(
         f"the file has the columns {', '.join(exported.columns)}, as no projection has: export one "
-        "of " + ", ".join(projections)
+        "of " + ", ".join(all_projections())
     )
 
 
-def _compare_table(
-    log: Database, exported: Exported, projection: Projection
-) -> tuple[int, Failure | None]:
+def _monthly(days: Mapping[str, Sums]) -> Iterator[dict[str, Any]]:
+    for month, sums in _summed(days, 7).items():
+        for outcome, (orders, cents) in sums.items():
+            yield {"month": month, "outcome": outcome, "orders": orders, "cents": cents}
+
+
+def _compare_table(exported: Exported, table: _Table) -> tuple[int, Failure | None]:
     """How many values of a table were compared, and the first row that is another."""
-    table = table_of(projection.table)
-    keys = [column.name for column in table.primary_key if column.name in exported.columns]
+    currency = {"currency": exported.stamp.currency}
     wanted = {
-        _key(row, keys): {name: _text(row[name]) for name in exported.columns}
-        for row in _rows(log, projection, exported.stamp)
+        _key(row, table.keys): {name: _text({**currency, **row}[name]) for name in exported.columns}
+        for row in table.rows
     }
     count = 0
     for row in exported.rows:
-        key = _key(row, keys)
+        key = _key(row, table.keys)
         right = wanted.pop(key, None)
         count += len(row)
         if right is None:
-            return count, Failure(
-                key, "the file has this row, or has it twice, and the log doesn't"
-            )
+            return count, Failure(key, "the file has this row once more than the log")
         for name, value in row.items():
             if value != right[name]:
                 return count, _other_value(key, name, value, right[name])

@@ -98,11 +98,18 @@ def prove_offsets(
 
 
 def topics_behind(topics: Topics, head: Head) -> frozenset[str]:
-    """The topics with records that the recorder had not come to."""
-    spans = topics.spans(RecorderService.subscriptions)
-    return frozenset(
-        place.topic for place, span in spans.items() if span.end > head.handled.get(place, 0)
-    )
+    """The topics with records that the recorder had not come to.
+
+    Raises:
+        BrokerError: Kafka can't be read.
+    """
+    behind = set()
+    for place, span in topics.spans(RecorderService.subscriptions).items():
+        # The last offsets may hold no record: so one is looked for.
+        rest = Span(max(span.low, head.handled.get(place, 0)), span.end)
+        if next(topics.records(place, rest), None):
+            behind.add(place.topic)
+    return frozenset(behind)
 
 
 def _refuse_other_places(

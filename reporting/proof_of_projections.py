@@ -2,46 +2,80 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from event_log.database import table_of
+from event_log.database import Database, table_of
 from event_log.log import EventRow
-from reporting.projector import ProjectedRow
+from reporting.agreement import disagreements
+from reporting.projection import Projection
+from reporting.projections import all_projections
+from reporting.projector import ProjectedRow, Reached, live
 from reporting.proof import Failure, Finding, Progress
 from reporting.read_only import ReadOnlyDatabase, has_tables
 
-_projected = table_of(ProjectedRow)
 _events = table_of(EventRow)
 
 
-def prove_projections(
-    log: ReadOnlyDatabase, projections: ReadOnlyDatabase, progress: Progress
-) -> Finding:
-    """Check, for each projection, where it says that it is, and its rows."""
-    if projections.file() is None:
-        return Finding({})
-    with projections.reading() as connection:
-        if not has_tables(connection, ProjectedRow):
-            return Finding({})
-        rows = connection.execute(select(_projected).order_by(_projected.c.projection)).all()
+def prove_projections(log: Database, projections: ReadOnlyDatabase, progress: Progress) -> Finding:
+    """Check where each projection says that it is, and its rows against SQL over the bodies.
+
+    Args:
+        log: the event log.
+        projections: the database of the projections, which need not be there.
+        progress: is told the projections that are checked.
+    """
+    everything = all_projections()
     checked: dict[str, Any] = {}
-    for done, row in enumerate(rows, 1):
-        failure = _other_log(log, row.projection, row.position, row.hash)
+    notes: list[str] = []
+    for done, projection in enumerate(everything.values(), 1):
+        found = _rows_and_place(projections, projection)
+        if found is None:
+            notes.append(f"the projection {projection.name} was not made yet")
+            continue
+        rows, reached = found
+        failure = _other_log(log, projection, reached) or _other_rows(log, projections, projection)
         if failure is not None:
-            return Finding(checked, failure=failure)
-        checked[row.projection] = {"position": row.position}
-        progress(done, len(rows))
-    return Finding(checked)
+            return Finding(checked, notes, failure)
+        checked[projection.name] = {"position": reached.position, "rows": rows}
+        progress(done, len(everything))
+    return Finding(checked, notes)
 
 
-def _other_log(log: ReadOnlyDatabase, name: str, position: int, known: bytes) -> Failure | None:
-    """Whether the log still has the row that a projection took in last."""
-    with log.reading() as connection:
-        found = connection.scalar(select(_events.c.hash).where(_events.c.position == position))
-    if found == known:
+def _rows_and_place(
+    projections: ReadOnlyDatabase, projection: Projection
+) -> tuple[int, Reached] | None:
+    """How many rows a projection has and how far it has come; `None` if it never began."""
+    if projections.file() is None:
         return None
+    view = live(projection)
+    with projections.reading() as connection:
+        if not has_tables(connection, ProjectedRow, projection.table):
+            return None
+        rows = int(connection.scalar(select(func.count()).select_from(view.table)) or 0)
+        reached = view.reached(connection)
+    return (rows, reached) if rows or reached.position else None
+
+
+def _other_log(log: Database, projection: Projection, reached: Reached) -> Failure | None:
+    """Whether the log has no more what a projection took in last."""
+    if not reached.position:
+        return None
+    with log.reading() as connection:
+        found = connection.scalar(
+            select(_events.c.hash).where(_events.c.position == reached.position)
+        )
+    if found == reached.hash:
+        return None
+    where, taken_in = f"position {reached.position}", f"the projection {projection.name} took it in"
     if found is None:
-        what = f"the log has no such position, and the projection {name} has taken it in"
-    else:
-        what = f"its hash is {found.hex()}; when the projection {name} took it in: {known.hex()}"
-    return Failure(f"position {position}", what)
+        return Failure(where, f"the log has no such position, and {taken_in}")
+    what = f"its hash is {found.hex()}, and was {reached.hash.hex()} when {taken_in}"
+    return Failure(where, what)
+
+
+def _other_rows(log: Database, projections: Database, projection: Projection) -> Failure | None:
+    # Without a position: it may have moved on, and is compared where it is now.
+    for found in disagreements(log, projections, projection, most=1):
+        key = " ".join(str(value) for value in found.key)
+        return Failure(f"{projection.name} {key}", str(found), found.by)
+    return None

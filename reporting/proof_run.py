@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from event_log.database import ClusterRow, table_of
 from reporting.proof import Failure, Finding, Part, PartName, Progress
+from reporting.proof_of_figure import FIGURE, prove_figures
 from reporting.proof_of_log import look, open_log_to_prove, prove_log
 from reporting.proof_of_offsets import prove_offsets, topics_behind
 from reporting.proof_of_orders import prove_orders
@@ -82,14 +83,15 @@ class Proof:
         }
         if topics is not None:
             parts[PartName.OFFSETS] = partial(self._offsets, topics)
-        began = perf_counter()
-        try:
-            finding = parts[name](progress)
-        except (sqlite3.DatabaseError, SQLAlchemyError) as error:
-            # A damaged file, or a column that holds what none can: that is what a proof looks for.
-            why = str(getattr(error, "orig", None) or error)
-            finding = Finding({}, failure=Failure("a database", f"it can't be read: {why}"))
-        return Part(name, finding, perf_counter() - began)
+        return _timed(name, partial(parts[name], progress))
+
+    def figures(self, file: Path) -> Part:
+        """Check an exported file.
+
+        Raises:
+            ShopError: the file can't be read, or holds no figures that could be checked.
+        """
+        return _timed(FIGURE, partial(prove_figures, self._log, self.head, file))
 
     def close(self) -> None:
         """Forget what was gathered."""
@@ -124,3 +126,14 @@ class Proof:
     def _book(self) -> OrderBook | None:
         book = open_book(self._databases.orders)
         return None if book is None else self._open.enter_context(closing(book))
+
+
+def _timed(name: str, find: Callable[[], Finding]) -> Part:
+    began = perf_counter()
+    try:
+        finding = find()
+    except (sqlite3.DatabaseError, SQLAlchemyError) as error:
+        # A damaged file, or a column that holds what none can: that is what a proof looks for.
+        why = str(getattr(error, "orig", None) or error)
+        finding = Finding({}, failure=Failure("a database", f"it can't be read: {why}"))
+    return Part(name, finding, perf_counter() - began)

@@ -1,6 +1,6 @@
 """The revenue report: by day, month or reason, with totals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,9 @@ from sqlalchemy import select
 from domain.contracts import Reason
 from event_log.database import Database, table_of
 from reporting.projector import position
-from reporting.revenue import RevenueRow, Sum
+from reporting.revenue import ACCEPTED as ACCEPTED
+from reporting.revenue import Revenue, RevenueRow, Sum
 
-ACCEPTED = "accepted"
 REASONS = tuple(reason.value for reason in Reason)
 
 _table = table_of(RevenueRow)
@@ -54,15 +54,23 @@ def report(projections: Database, currency: str) -> Report:
         rows = connection.execute(
             select(_table).where(_table.c.currency == currency).order_by(_table.c.day)
         ).all()
+    return report_of(map(Revenue._make, rows), currency, reached)
+
+
+def report_of(rows: Iterable[Revenue], currency: str, at: int) -> Report:
+    """The report that rows of revenue make at position `at` of the log.
+
+    Other currencies are left out; months between the first and the last are all there.
+    """
     days: dict[str, dict[str, Sum]] = {}
-    for row in rows:
+    for row in sorted(each for each in rows if each.currency == currency):
         days.setdefault(row.day, {})[row.outcome] = Sum(row.orders, row.cents)
     by_day = tuple(_period(day, found) for day, found in days.items())
     months = tuple(
         _sum_up(month, [day for day in by_day if day.name.startswith(month)])
         for month in _months_between(by_day)
     )
-    return Report(currency, reached, by_day, months, _sum_up("total", by_day))
+    return Report(currency, at, by_day, months, _sum_up("total", by_day))
 
 
 def as_json(found: Report) -> dict[str, Any]:
@@ -70,8 +78,8 @@ def as_json(found: Report) -> dict[str, Any]:
     return {
         "currency": found.currency,
         "position": found.position,
-        "months": [{"month": month.name, **_figures(month)} for month in found.months],
-        "totals": _figures(found.totals),
+        "months": [{"month": month.name, **figures(month)} for month in found.months],
+        "totals": figures(found.totals),
     }
 
 
@@ -79,10 +87,11 @@ def days_as_json(found: Report) -> dict[str, Any]:
     """The report by day as one JSON object."""
     whole = as_json(found)
     del whole["months"]
-    return {**whole, "days": [{"day": day.name, **_figures(day)} for day in found.days]}
+    return {**whole, "days": [{"day": day.name, **figures(day)} for day in found.days]}
 
 
-def _figures(period: Period) -> dict[str, Any]:
+def figures(period: Period) -> dict[str, Any]:
+    """A period's figures as one JSON object; amounts in minor units."""
     return {
         "accepted": period.accepted._asdict(),
         "declined": {reason: total._asdict() for reason, total in period.declined.items()},

@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from domain.errors import ContractError
 from event_log.database import among, table_of
+from event_log.inbox import InboxRow
 from event_log.outbox import enqueue
 from transport.letters import dead_letter
 from transport.records import Delivery, Outgoing, Record, understand
@@ -32,6 +33,7 @@ class EarlyRow(SQLModel, table=True):
 
 
 _early = table_of(EarlyRow)
+_inbox = table_of(InboxRow)
 _encode_headers = msgspec.msgpack.Encoder().encode
 _decode_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes | None], ...]).decode
 
@@ -59,13 +61,15 @@ def take_early(connection: Connection, order_ids: Collection[str]) -> list[Deliv
     """Take out what was kept for these orders, in the order in which it arrived.
 
     It was understood when it was kept, perhaps by a former version of the contracts: what can't be
-    understood any more becomes a dead letter, and holds nobody up.
+    understood any more becomes a dead letter, and holds nobody up. Its event counts as never
+    handled then, so that it can be sent again, mended.
     """
     if connection.execute(select(_early.c.event_id).limit(1)).first() is None:
         return []
     theirs = among(_early.c.order_id, order_ids)
     taken: list[Delivery] = []
     letters: list[Outgoing] = []
+    spoilt: list[str] = []
     for row in connection.execute(select(_early).where(theirs)):
         headers = _decode_headers(row.headers)
         record = Record(row.topic, row.partition, row.offset, row.key, row.body, headers)
@@ -73,6 +77,9 @@ def take_early(connection: Connection, order_ids: Collection[str]) -> list[Deliv
             taken.append(understand(record))
         except ContractError as why:
             letters.append(dead_letter(record, KEPT_BY, why, datetime.now(UTC)))
-    enqueue(connection, letters)
+            spoilt.append(row.event_id)
+    if letters:
+        enqueue(connection, letters)
+        connection.execute(delete(_inbox).where(among(_inbox.c.event_id, spoilt)))
     connection.execute(delete(_early).where(theirs))
     return taken

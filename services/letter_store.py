@@ -90,7 +90,7 @@ class Done:
 class Letter:
     """A record that could not be handled, with all that is known of it.
 
-    `letter` is as it was last edited; `edited_key` says whether its key was.
+    `letter` is as it was last edited, `came` as it came.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Letter:
     refusals: tuple[Refusal, ...]
     done: tuple[Done, ...]
     letter: DeadLetter
-    edited_key: bool
+    came: DeadLetter
 
 
 def all_letters(connection: Connection) -> list[Letter]:
@@ -110,6 +110,31 @@ def all_letters(connection: Connection) -> list[Letter]:
     for row in connection.execute(select(_letters).order_by(_letters.c.id)):
         found.setdefault((row.topic, row.partition, row.offset), []).append(row)
     return [_letter(those, done.get(place, ())) for place, those in found.items()]
+
+
+def letter_named(connection: Connection, name: str) -> Letter | None:
+    """The letter of a name such as ``orders/2/17``, if there is one."""
+    topic, partition, offset = ("", "", *name.rsplit("/", 2))[-3:]
+    # Longer ones are no numbers of Kafka's, nor of SQLite's.
+    if not all(
+        each.isascii() and each.isdigit() and len(each) < 19 for each in (partition, offset)
+    ):
+        return None
+    rows, actions = (
+        connection.execute(
+            select(table)
+            .where(
+                table.c.topic == topic,
+                table.c.partition == int(partition),
+                table.c.offset == int(offset),
+            )
+            .order_by(table.c.id)
+        ).all()
+        for table in (_letters, _actions)
+    )
+    letter = _letter(rows, actions) if rows else None
+    # Not by 02 for 2: a letter has one name.
+    return letter if letter is not None and letter.name == name else None
 
 
 def keep_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
@@ -163,26 +188,19 @@ def _row(letter: DeadLetter) -> dict[str, object]:
 
 
 def _letter(rows: Sequence[Row[Any]], actions: Sequence[Row[Any]]) -> Letter:
-    first = rows[0]
-    as_it_came = _dead_letter(first)
-    now = as_it_came
+    came = _dead_letter(rows[0])
+    letter = came
     for action in actions:
         if action.action == Action.EDITED:
             headers = _unpack_headers(action.headers)
-            now = replace(
-                as_it_came,
-                key=action.key,
-                headers=headers,
-                body=action.body,
-            )
-    failure = as_it_came.failure
+            letter = replace(came, key=action.key, headers=headers, body=action.body)
     return Letter(
-        name=f"{failure.topic}/{failure.partition}/{failure.offset}",
+        name=came.failure.name,
         state=state_after(Action(each.action) for each in actions),
         refusals=tuple(Refusal(row.service, row.reason, row.time) for row in rows),
         done=tuple(Done(Action(each.action), each.at, each.note) for each in actions),
-        letter=now,
-        edited_key=now.key != as_it_came.key,
+        letter=letter,
+        came=came,
     )
 
 

@@ -1,12 +1,12 @@
 """The letter desk: every dead letter, and what is done with it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from domain.errors import MalformedRecord
+from domain.errors import MalformedRecord, ShopError, StoreError
 from domain.letters import Action, LetterState
 from event_log.database import Database
 from event_log.inbox import PositionRow, advance, next_offsets
@@ -18,11 +18,13 @@ from services.letter_store import (
     all_letters,
     keep_action,
     keep_letters,
+    letter_named,
 )
+from transport.cluster import ClusterView
 from transport.letters import DeadLetter, again, read_letter
 from transport.reading import read_partition
-from transport.records import Record
-from transport.topics import TOPICS, TopicPartition, dead_letter_topic, end_offsets
+from transport.records import Outgoing, Record
+from transport.topics import TOPICS, TopicPartition, dead_letter_topic
 
 BATCH = 200
 """Letters in one transaction, at most."""
@@ -47,12 +49,19 @@ class LetterDesk:
 
         Raises:
             BrokerError: the topics can't be read.
+            StoreError: a topic has less than was read from it before.
         """
         with self.database.reading() as connection:
             positions = next_offsets(connection)
         topics = [dead_letter_topic(topic.name) for topic in TOPICS]
-        for place, end in sorted(end_offsets(bootstrap_servers, topics).items()):
+        for place, end in sorted(ClusterView(bootstrap_servers, 30).ends(topics).items()):
             start = positions.get(place, 0)
+            if start > end:
+                raise StoreError(
+                    f"{place.topic}[{place.partition}] ends at offset {end}, and database "
+                    f"{self.database.path} has read up to {start}: the topic was made anew. Move "
+                    "that file away; it keeps the letters of the former topic"
+                )
             if start < end:
                 for records in read_partition(bootstrap_servers, place, start, end, BATCH):
                     self._keep(place, records, now, refused)
@@ -62,36 +71,73 @@ class LetterDesk:
         with self.database.reading() as connection:
             return all_letters(connection)
 
+    def letter(self, name: str) -> Letter:
+        """The letter of a name such as ``orders/2/17``.
+
+        Raises:
+            ShopError: there is none.
+        """
+        with self.database.reading() as connection:
+            return _named(connection, name)
+
     def edit(self, letter: Letter, to: DeadLetter, note: str, now: datetime) -> None:
-        """Keep a letter's record as it is to be sent; what it was stays."""
-        self._act(letter, Action.EDITED, note, now, to)
+        """Keep a letter's record as it is to be sent; what it was stays.
 
-    def drop(self, letter: Letter, note: str, now: datetime) -> None:
-        """Note that a letter will not be sent again, and why."""
-        self._act(letter, Action.DROPPED, note, now, None)
-
-    def send(self, letters: Sequence[Letter], now: datetime) -> None:
-        """Put letters into the outbox, on their way back to where they came from."""
+        Raises:
+            ShopError: something was done with the letter since it was read.
+        """
 
         def work(connection: Connection) -> None:
-            for letter in letters:
-                keep_action(connection, letter, Action.SENT, "", now, None)
-            enqueue(
-                connection,
-                [
-                    again(letter.letter, to_its_partition=not letter.edited_key)
-                    for letter in letters
-                ],
-            )
+            if _named(connection, letter.name).done != letter.done:
+                raise ShopError(
+                    f"{letter.name} was changed by someone else meanwhile, and this edit is not "
+                    f"kept: see `shop dead-letters show {letter.name}`"
+                )
+            keep_action(connection, letter, Action.EDITED, note, now, to)
 
         self.database.in_transaction(work)
 
-    def _act(
-        self, letter: Letter, action: Action, note: str, now: datetime, to: DeadLetter | None
-    ) -> None:
-        self.database.in_transaction(
-            lambda connection: keep_action(connection, letter, action, note, now, to)
-        )
+    def drop(self, names: Collection[str], note: str, now: datetime) -> None:
+        """Note that letters will not be sent again, and why: all of them, or none.
+
+        Raises:
+            ShopError: one is not there, or not open.
+        """
+
+        def work(connection: Connection) -> None:
+            for name in dict.fromkeys(names):
+                letter = _named(connection, name)
+                if letter.state is not LetterState.OPEN:
+                    raise ShopError(f"{_closed(letter)}; only an open letter can be dropped")
+                keep_action(connection, letter, Action.DROPPED, note, now, None)
+
+        self.database.in_transaction(work)
+
+    def send(self, names: Collection[str], now: datetime, *, closed_too: bool = False) -> int:
+        """Put letters into the outbox, on their way back to where they came from: all, or none.
+
+        Args:
+            names: the letters; each goes once.
+            now: the time (UTC, aware).
+            closed_too: whether those that were sent or dropped before go again.
+
+        Returns:
+            How many go.
+
+        Raises:
+            ShopError: one is not there, or was sent or dropped before.
+        """
+
+        def work(connection: Connection) -> int:
+            # Read here, and not before: two that send at once must not both find it open.
+            letters = [_named(connection, name) for name in dict.fromkeys(names)]
+            for letter in letters:
+                if letter.state is not LetterState.OPEN and not closed_too:
+                    raise ShopError(f"{_closed(letter)}; --again sends it nevertheless")
+                keep_action(connection, letter, Action.SENT, "", now, None)
+            return enqueue(connection, map(_on_its_way, letters))
+
+        return self.database.in_transaction(work)
 
     def _keep(
         self,
@@ -122,3 +168,20 @@ def open_letters(letters: Iterable[Letter]) -> dict[str, int]:
             topic = letter.letter.failure.topic
             counts[topic] = counts.get(topic, 0) + 1
     return counts
+
+
+def _named(connection: Connection, name: str) -> Letter:
+    letter = letter_named(connection, name)
+    if letter is None:
+        raise ShopError(
+            f"there is no letter {name!r}; `shop dead-letters list --state all` shows all"
+        )
+    return letter
+
+
+def _closed(letter: Letter) -> str:
+    return f"{letter.name} was {letter.state.value} on {letter.done[-1].at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _on_its_way(letter: Letter) -> Outgoing:
+    return again(letter.letter, to_its_partition=letter.letter.key == letter.came.key)

@@ -17,7 +17,7 @@ from services.heartbeat import HeartbeatRow, beats
 from transport.topics import TopicPartition
 
 _outbox = table_of(OutboxRow)
-_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
+_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _waiting(connection: Connection) -> tuple[int, datetime | None]:
     return count, None if oldest is None else _written_at(dict(_decode_headers(oldest)))
 
 
-def _written_at(headers: Mapping[str, bytes]) -> datetime | None:
+def _written_at(headers: Mapping[str, bytes | None]) -> datetime | None:
     # A dead letter has the headers of its record too, which may be old.
     text = headers.get("dead_letter_time") or headers.get("ce_time")
     try:

@@ -36,6 +36,9 @@ LOOK_EVERY_SECONDS = 5.0
 BLIND_AFTER_SECONDS = 30.0
 """A look that comes so much late tells that this process was stopped itself, or the machine."""
 
+SIGNALLED = 128
+"""A process that a signal ended has this and the signal's number as its exit code."""
+
 SPREAD = 0.5
 """By how much of it the limit differs from process to process: when one of several has ended, the
 others should see its partitions move before their own limit is over."""
@@ -151,19 +154,29 @@ class Watchdog:
 def watched(
     service: str, database: Database, topics: Iterable[str], servers: str, stalled_after: float
 ) -> Iterator[None]:
-    """Inside, this process has a heartbeat and a watchdog; leaving without error is a clean stop.
+    """Inside, this process has a heartbeat and a watchdog.
 
-    Two threads: one waits for the broker when it is away, and the heart must beat on.
+    Leaving without error, or by a signal that asks for the end, is a clean stop. Two threads: one
+    waits for the broker when it is away, and the heart must beat on.
     """
     heartbeat = Heartbeat(database.path, service)
     watchdog = Watchdog(service, database, topics, ClusterView(servers), stalled_after)
     heartbeat.start()
     watchdog.start()
+    clean = False
     try:
         yield
-    except BaseException:
-        watchdog.stop()
-        heartbeat.stop(clean=False)
+        clean = True
+    except (KeyboardInterrupt, SystemExit) as ended:
+        clean = _was_asked_to_end(ended)
         raise
-    watchdog.stop()
-    heartbeat.stop()
+    finally:
+        watchdog.stop()
+        heartbeat.stop(clean=clean)
+
+
+def _was_asked_to_end(ended: KeyboardInterrupt | SystemExit) -> bool:
+    """Whether a signal is behind it, and not a failure."""
+    if isinstance(ended, KeyboardInterrupt) or not ended.code:
+        return True
+    return isinstance(ended.code, int) and ended.code > SIGNALLED

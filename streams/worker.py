@@ -32,6 +32,7 @@ from streams.lean import EagerTransport, QuietMonitor, RawSchema
 from streams.missing import missing_records
 from streams.relaying import EXIT_FAILED, RelayThread
 from transport.cluster import ClusterView
+from transport.local_broker.interrupts import Interrupts
 from transport.records import Record
 from transport.topics import TopicPartition
 
@@ -81,12 +82,16 @@ class Worker:
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then say where the time went."""
         service, settings = self._service, self._settings
-        with watched(
-            service.name,
-            service.database,
-            service.subscriptions,
-            settings.bootstrap_servers,
-            settings.stalled_after,
+        # Faust listens to signals only once it runs: what comes before it must end cleanly too.
+        with (
+            Interrupts(),
+            watched(
+                service.name,
+                service.database,
+                service.subscriptions,
+                settings.bootstrap_servers,
+                settings.stalled_after,
+            ),
         ):
             self._run()
 

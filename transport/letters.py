@@ -5,24 +5,37 @@ headers ``dead_letter_…`` that say what was wrong. Sent again, a record carrie
 failures, so that its next letter counts on.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
 from domain.errors import ContractError, MalformedRecord
-from transport.envelope import Headers, format_time
+from transport.envelope import Headers, format_time, parse_time
 from transport.records import Outgoing, Record
-from transport.topics import DEAD_LETTER, dead_letter_topic
+from transport.topics import dead_letter_topic
 
-_OURS = "dead_letter_"
-_REASON, _SERVICE = f"{_OURS}reason", f"{_OURS}service"
-_TOPIC, _PARTITION, _OFFSET = f"{_OURS}topic", f"{_OURS}partition", f"{_OURS}offset"
-_TIME, _TRIES, _HISTORY = f"{_OURS}time", f"{_OURS}tries", f"{_OURS}history"
+OURS = "dead_letter_"
+"""How the names of our own headers begin; a letter has none other by such a name."""
+
+_REASON, _SERVICE = f"{OURS}reason", f"{OURS}service"
+_TOPIC, _PARTITION, _OFFSET = f"{OURS}topic", f"{OURS}partition", f"{OURS}offset"
+_TIME, _TRIES, _HISTORY = f"{OURS}time", f"{OURS}tries", f"{OURS}history"
 
 MAX_REASON_BYTES = 2000
 MAX_HISTORY = 20
 """So many earlier failures are told, the newest; `tries` counts all."""
+
+MAX_PAST_REASON = 300
+"""Characters of an earlier reason: a record sent again must still fit into its own topic."""
+
+# Kafka's own bounds; and a count that SQLite can still add to.
+_Partition = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_MAX_TRIES = 10**9
+_Tries = Annotated[int, msgspec.Meta(ge=0, le=_MAX_TRIES)]
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -31,13 +44,18 @@ class Failure(msgspec.Struct, frozen=True):
     reason: str
     service: str
     topic: str
-    partition: int
-    offset: int
+    partition: _Partition
+    offset: _Offset
     time: str
+
+    @property
+    def name(self) -> str:
+        """What the letter is called, by where its record lay: ``orders/2/17``."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 class _Past(msgspec.Struct, frozen=True):
-    tries: int
+    tries: _Tries
     failures: list[Failure]
 
 
@@ -65,13 +83,13 @@ def dead_letter(record: Record, service: str, why: ContractError, now: datetime)
     past = _past_of(record.headers)
     headers = _without_ours(record.headers)
     told = {
-        _REASON: f"{type(why).__name__}: {why}".encode()[:MAX_REASON_BYTES],
+        _REASON: _cut(f"{type(why).__name__}: {why}"),
         _SERVICE: service.encode(),
         _TOPIC: record.topic.encode(),
         _PARTITION: str(record.partition).encode(),
         _OFFSET: str(record.offset).encode(),
         _TIME: format_time(now).encode(),
-        _TRIES: str(past.tries + 1).encode(),
+        _TRIES: str(min(past.tries + 1, _MAX_TRIES)).encode(),
     }
     if past.failures:
         told[_HISTORY] = _encode(past)
@@ -86,19 +104,17 @@ def read_letter(record: Record) -> DeadLetter:
     Raises:
         MalformedRecord: it is no letter of ours.
     """
-    found = {name: value or b"" for name, value in record.headers if name.startswith(_OURS)}
+    told = {
+        name.removeprefix(OURS): (value or b"").decode(errors="replace")
+        for name, value in record.headers
+        if name.startswith(OURS)
+    }
     try:
-        failure = Failure(
-            found[_REASON].decode(errors="replace"),
-            found[_SERVICE].decode(),
-            found[_TOPIC].decode(),
-            int(found[_PARTITION]),
-            int(found[_OFFSET]),
-            found[_TIME].decode(),
-        )
-        tries = int(found[_TRIES])
-    except (KeyError, ValueError) as error:
-        raise MalformedRecord(f"{record.place} is no dead letter: {error!r}") from error
+        failure = msgspec.convert(told, Failure, strict=False)
+        tries = msgspec.convert(told.get("tries"), _Tries, strict=False)
+        parse_time(failure.time, _TIME)
+    except (msgspec.ValidationError, MalformedRecord) as error:
+        raise MalformedRecord(f"{record.place} is no dead letter: {error}") from error
     if dead_letter_topic(failure.topic) != record.topic:
         raise MalformedRecord(f"{record.place} says that it comes from topic {failure.topic!r}")
     history = tuple(_past_of(record.headers).failures)
@@ -111,7 +127,7 @@ def again(letter: DeadLetter, *, to_its_partition: bool = True) -> Outgoing:
 
     `to_its_partition` is for a letter whose key is as it was; else the key says where.
     """
-    past = _Past(letter.tries, [*letter.history, letter.failure][-MAX_HISTORY:])
+    past = _Past(letter.tries, _newest([*letter.history, letter.failure]))
     return Outgoing(
         topic=letter.failure.topic,
         key=letter.key,
@@ -121,20 +137,28 @@ def again(letter: DeadLetter, *, to_its_partition: bool = True) -> Outgoing:
     )
 
 
-def is_dead_letter_topic(topic: str) -> bool:
-    """Whether a topic holds dead letters."""
-    return topic.endswith(DEAD_LETTER)
+def _without_ours(headers: Iterable[tuple[str, bytes | None]]) -> Headers:
+    return [(name, value) for name, value in headers if not name.startswith(OURS)]
 
 
-def _without_ours(headers: tuple[tuple[str, bytes | None], ...]) -> Headers:
-    return [(name, value) for name, value in headers if not name.startswith(_OURS)]
-
-
-def _past_of(headers: tuple[tuple[str, bytes | None], ...]) -> _Past:
+def _past_of(headers: Iterable[tuple[str, bytes | None]]) -> _Past:
     told = [value for name, value in headers if name == _HISTORY]
     try:
         past = _decode_past(told[-1] or b"") if told else _Past(0, [])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Someone else's header by our name: it says nothing.
         return _Past(0, [])
-    return _Past(max(0, past.tries), past.failures[-MAX_HISTORY:])
+    return _Past(past.tries, _newest(past.failures))
+
+
+def _newest(failures: list[Failure]) -> list[Failure]:
+    return [
+        msgspec.structs.replace(each, reason=each.reason[:MAX_PAST_REASON])
+        for each in failures[-MAX_HISTORY:]
+    ]
+
+
+def _cut(reason: str) -> bytes:
+    whole = reason.encode(errors="backslashreplace")
+    # Not in the middle of a character.
+    return whole[:MAX_REASON_BYTES].decode(errors="ignore").encode()

@@ -46,8 +46,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--events", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
+    kinds = list(dict.fromkeys(["raw", *chosen.kinds]))
     found: dict[int, dict[str, list[Run]]] = {}
     with tempfile.TemporaryDirectory() as name:
         for events in chosen.events:
@@ -56,7 +58,7 @@ def main() -> None:
             make_log(log, events)
             # Once for nothing, so that nobody reads from a cold disk.
             run("raw", log)
-            found[events] = {kind: [] for kind in KINDS}
+            found[events] = {kind: [] for kind in kinds}
             for number in range(chosen.rounds):
                 for kind, runs in found[events].items():
                     runs.append(run(kind, log))
@@ -69,8 +71,8 @@ def main() -> None:
         }
         print(json.dumps(sizes))
     else:
-        for events, kinds in found.items():
-            _print(events, kinds)
+        for events, runs_of in found.items():
+            _print(events, runs_of)
 
 
 def _print(events: int, kinds: dict[str, list[Run]]) -> None:

@@ -1,22 +1,28 @@
 """One reading of a log by one contender: ``python -m benchmarks.replay.contender KIND LOG``.
 
 `raw` reads every column of every row in order and does nothing with it: what SQLite and its Python
-driver take. `chain` proves the hash chain with all processors, `chain1` with one. `rebuild` makes
-all projections anew. It says as one JSON line how long that took, without starting up.
+driver take. `chain` proves the hash chain with all processors, `chain1` with one. `rebuild` takes
+the log into all projections, which are empty; `replay` does so beside them, proves chain and rows,
+and swaps. It says as one JSON line how long that took, without starting up.
 """
 
 import json
 import resource
 import sqlite3
 import sys
-from collections.abc import Callable
-from importlib.util import find_spec
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from event_log.database import table_of
+from event_log.database import Database, table_of
 from event_log.log import EventRow
+from reporting.projections import all_projections
+from reporting.projector import catch_up, open_projections
 from reporting.proof_of_log import look, open_log_to_prove, prove_log
+from reporting.replay import replay
+from services.recorder import open_log
 
 
 def raw(log: Path) -> int:
@@ -37,9 +43,23 @@ def chain(log: Path, processes: int | None = None) -> int:
     return head.position
 
 
-def can_rebuild() -> bool:
-    """Whether this version can rebuild projections."""
-    return find_spec("reporting.replay") is not None
+def rebuild(log: Path) -> int:
+    """Make all projections."""
+    with _projections() as projections:
+        return catch_up(open_log(log), projections)
+
+
+def replayed(log: Path) -> int:
+    """Make all projections anew, as `shop replay` does."""
+    with _projections() as projections:
+        return replay(open_log(log), projections, list(all_projections().values())).position
+
+
+@contextmanager
+def _projections() -> Iterator[Database]:
+    # Beside the log, where the disk is.
+    with tempfile.TemporaryDirectory(dir=Path(sys.argv[2]).parent) as folder:
+        yield open_projections(Path(folder) / "report.sqlite")
 
 
 def peak_mb() -> float:
@@ -54,6 +74,8 @@ KINDS: dict[str, Callable[[Path], int]] = {
     "raw": raw,
     "chain": chain,
     "chain1": lambda log: chain(log, 1),
+    "rebuild": rebuild,
+    "replay": replayed,
 }
 
 

@@ -1,7 +1,7 @@
 """Revenue by day: orders and cents, accepted or declined and why."""
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
-from reporting.projection import Key, Projection, Told
+from reporting.projection import Projection, Told
 from reporting.revenue import ACCEPTED, Revenue, RevenueRow
 
 CHECK = """
@@ -20,27 +20,22 @@ GROUP BY 1, 2, 3
 """
 
 
-def key(told: Told) -> Key | None:
-    """The day (UTC, of `ordered_at`), the currency and the outcome of an authorization."""
+def alone(told: Told) -> Revenue | None:
+    """An authorization is an order of the day (UTC) on which it was placed."""
     said = told.event
     if isinstance(said, AuthorizationAccepted):
-        return told.ordered_at[:10], said.amount.currency, ACCEPTED
-    if isinstance(said, AuthorizationDeclined):
-        return told.ordered_at[:10], said.amount.currency, said.reason.value
-    return None
+        outcome = ACCEPTED
+    elif isinstance(said, AuthorizationDeclined):
+        outcome = said.reason.value
+    else:
+        return None
+    return Revenue(told.ordered_at[:10], said.amount.currency, outcome, 1, said.amount.cents)
 
 
-def step(before: Revenue | None, told: Told) -> Revenue:
-    """Add an authorization."""
-    said = told.event
-    assert isinstance(said, AuthorizationAccepted | AuthorizationDeclined)
-    if before is None:
-        day, currency, outcome = key(told) or ("", "", "")
-        return Revenue(day, currency, outcome, 1, said.amount.cents)
+def merge(before: Revenue, after: Revenue) -> Revenue:
+    """Add up."""
     day, currency, outcome, orders, cents = before
-    return Revenue(day, currency, outcome, orders + 1, cents + said.amount.cents)
+    return Revenue(day, currency, outcome, orders + after.orders, cents + after.cents)
 
 
-PROJECTION = Projection(
-    "revenue", "Revenue by day", RevenueRow, key, step, Revenue._make, CHECK
-)
+PROJECTION = Projection("revenue", "Revenue by day", RevenueRow, Revenue._make, alone, merge, CHECK)

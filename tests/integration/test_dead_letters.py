@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from domain.contracts import AuthorizePayment, NewOrder
 from domain.house_accounts import house_address
 from domain.money import Money
 from request_reply.correlation import ReturnAddress, request_headers
+from services.letters import LetterDesk
 from tests.conftest import Home
 from tests.integration.test_pipeline import header, records
 from tests.integration.test_styles import running, servers_of, settings_of
@@ -75,7 +77,7 @@ def letter_about(home: Home, word: str, services: int = 1, state: str = "open") 
             if word in str(each["body"]) and len(each["refusals"]) >= services
         ]
 
-    (found,) = wait_for(look, f"a letter about {word}")
+    (found,) = wait_for(look, f"a letter about {word}", 120)
     return found
 
 
@@ -138,14 +140,22 @@ def test_one_that_fails_again_is_a_new_letter_and_knows_its_history(shop: Home) 
 
 
 def test_a_dropped_letter_stays_to_be_seen(shop: Home) -> None:
-    produce(shop, Outgoing("orders", b"1", [("ce_type", b"shop.NewOrder.v1")], b"dropped \xff"))
+    sent = [("a", b"1"), ("ce_type", b"shop.NewOrder.v1"), ("n", None), ("a", b"\xff")]
+    produce(shop, Outgoing("orders", b"1", sent, b"dropped \xff"))
     found = letter_about(shop, "base64", services=3)
+    came = [(each["name"], each["value"]) for each in found["headers"]]
+    assert came == [*[("a", "1"), ("ce_type", "shop.NewOrder.v1"), ("n", None)], came[3]]
+    assert came[3] == ("a", {"base64": "/w=="})
+    assert "0x64726f7070656420ff" in shop.shop("dead-letters", "show", found["letter"]).stdout
     assert shop.shop("dead-letters", "drop", found["letter"]).returncode == 2
     dropped = shop.shop("dead-letters", "drop", found["letter"], "--reason", "a stray test")
     assert dropped.returncode == 0
     assert found["letter"] not in [each["letter"] for each in letters(shop)]
     (kept,) = letters(shop, "--state", "dropped")
     assert kept["done"][0]["note"] == "a stray test"
+    refused = shop.shop("dead-letters", "send", found["letter"])
+    assert refused.returncode == 1
+    assert "was dropped on" in refused.stderr
     file = shop.path / "databases" / "dead_letters.sqlite"
     for table in ("letters", "letter_actions"):
         with (
@@ -163,12 +173,16 @@ def test_a_request_is_mended_and_answered(shop: Home) -> None:
     asked = outgoing(AuthorizePayment(order), "/tests", datetime.now(UTC))
     address = ReturnAddress("payment.replies", 3, b"0123456789abcdef")
     body = json.dumps({**json.loads(asked.body or b""), "items": "one"}).encode()
-    headers = [*asked.headers, *request_headers(address, None)]
+    headers = [*asked.headers, *request_headers(address, datetime(2026, 1, 1, tzinfo=UTC))]
     produce(shop, Outgoing(asked.topic, asked.key, headers, body))
     name = letter_about(shop, order.order_id)["letter"]
     assert name.startswith("payment.requests/")
-    edited = shop.shop("dead-letters", "edit", name, "--set", "items=1")
-    assert edited.returncode == 0, edited.stderr
+    late = shop.shop("dead-letters", "edit", name, "--set", "items=1")
+    assert late.returncode == 0, late.stderr
+    assert "--remove-header ce_expirytime" in late.stderr
+    in_time = shop.shop("dead-letters", "edit", name, "--remove-header", "ce_expirytime")
+    assert in_time.returncode == 0, in_time.stderr
+    assert in_time.stderr == ""
     assert shop.shop("dead-letters", "send", name).returncode == 0
 
     def answers() -> list[str]:
@@ -177,6 +191,82 @@ def test_a_request_is_mended_and_answered(shop: Home) -> None:
 
     wait_for(lambda: len(answers()) >= 2, "an answer after the error reply")
     assert answers() == ["shop.AuthorizationFailed.v1", "shop.AuthorizationAccepted.v1"]
+
+
+def test_a_plain_clients_request_can_be_mended_in_every_part(shop: Home) -> None:
+    """As spring-kafka sends it, without CloudEvents."""
+    order = order_of("plain", 4)
+    body = json.loads(outgoing(order, "/tests", datetime.now(UTC)).body or b"")
+    address = ReturnAddress("payment.replies", 2, b"0123456789abcdef")
+    headers = [*request_headers(address, None), ("wrong", b"1")]
+    broken = json.dumps({**body, "items": "one"}).encode()
+    produce(shop, Outgoing("payment.requests", b"00005", headers, broken))
+    name = letter_about(shop, order.order_id)["letter"]
+
+    file = shop.path / "mended.json"
+    file.write_text(json.dumps(body))
+    unlike = shop.shop("dead-letters", "edit", name, "--body", str(file))
+    assert unlike.returncode == 1
+    assert "customer '00004'" in unlike.stderr
+    changes = ("--body", str(file), "--key", "00004", "--remove-header", "wrong")
+    changes += ("--header", "mended-by=tests")
+    assert shop.shop("dead-letters", "edit", name, *changes).returncode == 0
+    assert shop.shop("dead-letters", "send", name).returncode == 0
+    wait_for(lambda: authorizations(shop, order.order_id), "the order's authorization")
+    shown = json.loads(shop.shop("dead-letters", "show", name, "--json").stdout)
+    assert (shown["key"], shown["as_it_came"]["key"]) == ("00004", "00005")
+    names = [each["name"] for each in shown["headers"]]
+    assert "mended-by" in names
+    assert "wrong" not in names
+    assert [each["action"] for each in shown["done"]] == ["edited", "sent"]
+
+
+def test_letters_are_mended_in_an_editor_and_sent_all_at_once(shop: Home, tmp_path: Path) -> None:
+    orders = [order_of(f"editor-{number}", number) for number in (5, 6)]
+    produce(shop, *(new_order(order, items="two") for order in orders))
+    names = [letter_about(shop, order.order_id, services=3)["letter"] for order in orders]
+    script = tmp_path / "editor.sh"
+    script.write_text('#!/bin/sh\nsed -i \'s/"two"/2/\' "$1"\n')
+    script.chmod(0o755)
+    at_desk = Home(shop.path, {"EDITOR": str(script), "VISUAL": str(script)})
+    for name in names:
+        edited = at_desk.shop("dead-letters", "edit", name, "--editor")
+        assert edited.returncode == 0, edited.stderr
+    unchanged = at_desk.shop("dead-letters", "edit", names[0], "--editor")
+    assert unchanged.returncode == 1
+    assert "nothing is changed" in unchanged.stderr
+    both = shop.shop("dead-letters", "send", names[0], "--all")
+    assert both.returncode == 2
+    sent = shop.shop("dead-letters", "send", "--all", "--reason", "items", "--topic", "orders")
+    assert sent.returncode == 0, sent.stderr
+    for order in orders:
+        wait_for(lambda order=order: authorizations(shop, order.order_id), "its authorization")  # type: ignore[misc]
+
+
+def test_what_a_crash_left_between_keeping_and_sending_is_sent_by_the_next_command(
+    shop: Home,
+) -> None:
+    order = order_of("crash", 7)
+    produce(shop, new_order(order, items=0))
+    name = letter_about(shop, order.order_id, services=3)["letter"]
+    assert shop.shop("dead-letters", "edit", name, "--set", "items=1").returncode == 0
+    desk = LetterDesk(settings_of(shop).database("dead_letters"))
+    desk.send([name], datetime.now(UTC))
+    desk.database.close()
+    listed = shop.shop("dead-letters", "list")
+    assert listed.returncode == 0
+    assert "1 letters of a former `send`" in listed.stderr
+    wait_for(lambda: authorizations(shop, order.order_id), "the order's authorization")
+    assert shop.count("dead_letters", "outbox WHERE NOT published") == 0
+
+
+def test_a_record_there_that_is_no_letter_is_told_and_holds_nothing_up(shop: Home) -> None:
+    ours = [("dead_letter_topic", b"orders"), ("dead_letter_offset", b"9" * 30)]
+    produce(shop, Outgoing("orders.dead-letter", None, ours, b"a stranger's"))
+    first = shop.shop("dead-letters", "list")
+    assert first.returncode == 0, first.stderr
+    assert "is no dead letter" in first.stderr
+    assert shop.shop("dead-letters", "list").stderr == ""
 
 
 def test_five_megabytes_are_a_letter_too_and_hold_nobody_up(shop: Home) -> None:

@@ -152,6 +152,43 @@ class TestWhatHolds:
         assert not (tmp_path / "home").exists()
 
 
+class TestFigures:
+    """Files that left the product."""
+
+    @pytest.mark.parametrize(
+        "options", [(), ("--by", "day"), ("--at-position", "300"), ("--compare-to", "300")]
+    )
+    def test_a_report_that_was_written_to_a_file_holds(
+        self, copied: Home, options: tuple[str, ...]
+    ) -> None:
+        file = copied.path / "report.json"
+        file.write_text(copied.shop("report", "--json", *options).stdout)
+        done = copied.shop("prove", "--figure", str(file))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"figures of {file} at position" in done.stdout
+
+    def test_a_changed_figure_is_named_and_by_how_much(self, copied: Home) -> None:
+        file = copied.path / "report.json"
+        said = json.loads(copied.shop("report", "--json").stdout)
+        said["months"][0]["accepted"]["cents"] += 1000
+        file.write_text(json.dumps(said))
+        part = prove(copied, "--figure", str(file), code=1)["figure"]
+        assert part["failure"]["where"] == "1997-01 accepted"
+        assert part["failure"]["by"] == {"cents": 1000}
+        done = copied.shop("prove", "--figure", str(file))
+        assert done.returncode == 1
+        assert "fails at 1997-01 accepted (by 1,000 cents)" in done.stdout
+
+    def test_a_file_that_is_none_of_ours_is_said_so(self, copied: Home) -> None:
+        file = copied.path / "report.json"
+        file.write_text("{}")
+        done = copied.shop("prove", "--figure", str(file))
+        assert done.returncode == 1
+        assert "it has no position, hash, recorded_time, currency" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert copied.shop("prove", "--figure", str(file), "--offline").returncode == 2
+
+
 class TestWhatFails:
     """Databases that somebody changed, beside the same Kafka."""
 

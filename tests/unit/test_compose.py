@@ -150,6 +150,13 @@ def test_services_come_back_and_one_shots_do_not(services):
     assert {s["restart"] for n, s in services.items() if n not in once} == {"unless-stopped"}
 
 
+def test_a_service_is_healthy_when_it_lives_and_goes_on(services):
+    running = {s["command"][2]: s for s in services.values() if "run" in s.get("command", ())}
+    assert len(running) == 5
+    for name, service in running.items():
+        assert service["healthcheck"]["test"] == ["CMD", "shop", "status", "--service", name]
+
+
 def test_no_environment_value_looks_like_a_secret(services):
     for name, service in services.items():
         assert isinstance(service["environment"], dict), name

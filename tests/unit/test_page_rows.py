@@ -12,7 +12,7 @@ from reporting.page_source import Seen, look
 from reporting.page_table import DARK_BACKGROUND, LIGHT_BACKGROUND, as_html, legend
 from reporting.projector import ProjectedRow, open_projections
 from reporting.report import REASONS, Period, Report
-from reporting.revenue import Cell, Sum, add
+from reporting.revenue import Revenue, RevenueRow, Sum
 
 NOTHING = dict.fromkeys(REASONS, Sum())
 
@@ -159,7 +159,12 @@ def _luminance(colour):
 def _project(path, position, cents):
     projections = open_projections(path)
     with projections.transaction() as connection:
-        add(connection, {Cell("1997-01-01", "USD", "accepted"): Sum(1, cents)})
+        before = connection.exec_driver_sql("SELECT orders, cents FROM revenue_by_day").first()
+        orders, already = before or (0, 0)
+        connection.execute(
+            RevenueRow.__table__.insert().prefix_with("OR REPLACE"),
+            Revenue("1997-01-01", "USD", "accepted", orders + 1, already + cents)._asdict(),
+        )
         connection.execute(
             ProjectedRow.__table__.insert().prefix_with("OR REPLACE"),
             {"projection": "revenue", "position": position, "hash": bytes(32)},

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from pyarrow import parquet
 
 from cli.place import read_purchases
 from domain.errors import ShopError, StoreError
+from event_log.database import table_of
 from reporting.figure import Stamp, as_comments, as_fields, as_metadata, as_script, stamp
+from reporting.history import report_at
+from reporting.projections import all_projections
 from reporting.projector import catch_up, open_projections
 from reporting.proof import Failure, Finding
 from reporting.proof_figure_file import read_exported
-from reporting.proof_of_figure import prove_figure
+from reporting.proof_of_figure import prove_figures
 from reporting.proof_of_log import look, open_log_to_prove
 from reporting.report import as_json, days_as_json, report
-from reporting.revenue import RevenueRow
 from tests import expected
 from tests.integration.pipes import Shop
 from tests.unit.test_proof_world import (
@@ -36,28 +38,12 @@ from tests.unit.test_proof_world import (
 
 __all__ = ["world"]
 
-FORMATS = ("months.json", "days.json", "page.html", "table.csv", "table.parquet")
-
-
-@dataclass
-class Revenue:
-    """The projection of revenue, with a check of the test's own."""
-
-    name: str = "revenue"
-    table: type[RevenueRow] = RevenueRow
-    check: str = """
-        SELECT substr(said ->> '$.ordered_at', 1, 10) AS day, said ->> '$.amount.currency',
-            coalesce(said ->> '$.reason', 'accepted') AS outcome, count(*),
-            sum(said ->> '$.amount.cents')
-        FROM (SELECT CAST(body AS TEXT) AS said FROM event_log
-            WHERE type LIKE 'shop.Authorization%' AND position <= :position)
-        GROUP BY 1, 2, 3
-    """
+FORMATS = ("months.json", "days.json", "page.html", "table.csv", "months.csv", "table.parquet")
 
 
 def check(world: World, path: Path) -> Finding:
     log = open_log_to_prove(world.folder / "event_log.sqlite")
-    return prove_figure(log, look(log), read_exported(path), {"revenue": Revenue()})
+    return prove_figures(log, look(log), path)
 
 
 def failure(found: Finding) -> Failure:
@@ -80,6 +66,19 @@ def rows_of(world: World) -> list[dict[str, Any]]:
         return [dict(zip([each[0] for each in rows.description], row, strict=True)) for row in rows]
 
 
+def by_month(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows, added up by month; they have no currency."""
+    months: dict[tuple[str, str], list[int]] = {}
+    for day in days:
+        sums = months.setdefault((day["day"][:7], day["outcome"]), [0, 0])
+        sums[0] += day["orders"]
+        sums[1] += day["cents"]
+    return [
+        {"month": month, "outcome": outcome, "orders": orders, "cents": cents}
+        for (month, outcome), (orders, cents) in months.items()
+    ]
+
+
 Change = Callable[[dict[str, Any], list[dict[str, Any]]], None]
 
 
@@ -93,7 +92,7 @@ def export(
     stamped = stamped or stamp_of(world)
     found = report(open_projections(world.folder / "report.sqlite"), "USD")
     figures = days_as_json(found) if name == "days.json" else as_json(found)
-    rows = rows_of(world)
+    rows = by_month(rows_of(world)) if name == "months.csv" else rows_of(world)
     change(figures, rows)
     path = world.folder / name
     if path.suffix == ".json":
@@ -122,7 +121,7 @@ def test_what_was_exported_holds_and_still_does_when_the_log_has_gone_on(
     found = check(world, path)
     assert found.failure is None
     assert found.checked["figures"] > 10
-    before = found.checked["position"]
+    before = found.checked["positions"][0]
     orders = read_purchases(expected.DATA, "USD")[0]
     world.shop.place(orders[ORDERS_PLACED : ORDERS_PLACED + 10])
     world.shop.run()
@@ -130,7 +129,7 @@ def test_what_was_exported_holds_and_still_does_when_the_log_has_gone_on(
     assert check(world, path) == found
     catch_up(world.shop.recorder.database, open_projections(world.folder / "report.sqlite"))
     later = export(world, name)
-    assert check(world, later).checked["position"] > before
+    assert check(world, later).checked["positions"][0] > before
 
 
 def raise_an_amount(figures: dict[str, Any], rows: list[dict[str, Any]]) -> None:
@@ -193,6 +192,23 @@ def test_a_stamp_that_is_not_the_logs_is_found(
 ) -> None:
     found = check(world, export(world, name, replace(stamp_of(world), **changed)))
     assert what in failure(found).what
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "months.csv"])
+def test_other_currencies_are_no_part_of_it(world: World, name: str) -> None:
+    with world.tamper() as log:
+        row = row_of(log, "AuthorizationAccepted")
+        put(log, {**row, "body": row["body"].replace(b'"USD"', b'"EUR"')})
+        hash_again(log)
+    (world.folder / "report.sqlite").unlink()
+    catch_up(world.shop.recorder.database, open_projections(world.folder / "report.sqlite"))
+
+    def only_dollars(figures: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        rows[:] = [row for row in rows if row.get("currency", "USD") == "USD"]
+
+    assert check(world, export(world, name, change=only_dollars)).failure is None
+    if name.startswith("table"):
+        assert check(world, export(world, name)).failure is not None
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -283,4 +299,49 @@ def test_text_in_a_page_cannot_end_the_block_of_figures(world: World) -> None:
     assert made.count("</script>") == 1
     path = world.folder / "page.html"
     path.write_text(made)
-    assert read_exported(path).report["note"] == "</script><b>"
+    assert read_exported(path)[0].report["note"] == "</script><b>"
+
+
+@pytest.mark.parametrize("name", ["customers", "declines", "stories"])
+def test_any_projection_can_be_exported_as_a_table(world: World, name: str) -> None:
+    projection = all_projections()[name]
+    with world.tamper("report") as projections:
+        rows = projections.execute(f'SELECT * FROM "{table_of(projection.table).name}"')  # noqa: S608
+        names = [each[0] for each in rows.description]
+        table = [dict(zip(names, row, strict=True)) for row in rows]
+    path = world.folder / "table.csv"
+
+    def write() -> None:
+        text = StringIO()
+        writer = csv.DictWriter(text, names)
+        writer.writeheader()
+        writer.writerows(table)
+        path.write_text(as_comments(stamp_of(world)) + text.getvalue())
+
+    write()
+    found = check(world, path)
+    assert found.failure is None
+    assert found.checked["figures"] == len(table) * len(names)
+    table[2]["currency"], table[1]["cents" if "cents" in names else "orders"] = "USD", 7
+    write()
+    wrong = failure(check(world, path))
+    assert table[1][names[0]] in wrong.where
+
+
+def test_a_comparison_has_two_reports_and_both_are_checked(world: World) -> None:
+    log = open_log_to_prove(world.folder / "event_log.sqlite")
+    end = look(log).position
+    reports = {
+        name: {**as_json(report_at(log, position, "USD")), **as_fields(stamp(log, position, "USD"))}
+        for name, position in (("before", end - 200), ("after", end))
+    }
+    path = world.folder / "compared.json"
+    path.write_text(json.dumps({**reports, "months": [], "orders": []}))
+    found = check(world, path)
+    assert found.failure is None
+    assert found.checked["positions"] == [end - 200, end]
+    for name in reports:
+        changed = json.loads(json.dumps(reports))
+        changed[name]["totals"]["accepted"]["orders"] += 1
+        path.write_text(json.dumps(changed))
+        assert failure(check(world, path)).where == "totals accepted"

@@ -1,11 +1,14 @@
 """What Kafka has and the log has not, or the other way round, and what is only on its way."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from cli.place import read_purchases
 from domain.contracts import NewOrder
+from reporting.proof_of_offsets import topics_behind
+from reporting.proof_run import Proof
 from reporting.proof_topics import Span
 from services.batch import handle_batch
 from tests import expected
@@ -156,6 +159,10 @@ class TestKafka:
         parts = world.prove(settled=True)
         assert failing(parts) == set()
         assert checked(parts["offsets"])["without_record"] == 5000
+        with closing(Proof(world.databases, settled=False)) as proof:
+            assert topics_behind(world.kafka, proof.head) == frozenset()
+            self.publish(world, 1)
+            assert topics_behind(world.kafka, proof.head) == {ORDERS}
 
     def test_retention_may_be_at_work_while_it_is_read(self, world: World) -> None:
         place = TopicPartition(ORDERS, 0)

@@ -67,11 +67,14 @@ class World:
     shop: Shop
     kafka: MemoryTopics
 
-    def prove(self, *, offline: bool = False, settled: bool = False) -> dict[str, Part]:
-        databases = Databases(
+    @property
+    def databases(self) -> Databases:
+        return Databases(
             *(self.folder / f"{name}.sqlite" for name in ("event_log", "report", "order"))
         )
-        with closing(Proof(databases, settled=settled)) as proof:
+
+    def prove(self, *, offline: bool = False, settled: bool = False) -> dict[str, Part]:
+        with closing(Proof(self.databases, settled=settled)) as proof:
             if not offline:
                 proof.ask(self.kafka)
             return {name.value: proof.run(name, lambda done, total: None) for name in PartName}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.progress import Standing
-from domain.status import Beat, Facts, Word, judge, judge_alone, missing
+from domain.status import Beat, Facts, Word, judge, judge_alone, missing, stands_still
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DONE = {"orders[0]": Standing(10, 10)}
@@ -32,7 +32,8 @@ ALIVE, DEAD = beat(600, 2), beat(600, 20)
         ({}, Word.NOT_RUNNING, 0),
         ({"partitions": DONE}, Word.NOT_RUNNING, 0),
         ({"partitions": LAG}, Word.NOT_RUNNING, 1),
-        ({"partitions": LAG, "stands_aside": True}, Word.NOT_RUNNING, 0),
+        ({"partitions": LAG, "twin_runs": True}, Word.NOT_RUNNING, 0),
+        ({"partitions": LAG, "twin_runs": True, "last_progress": NOW}, Word.NOT_RUNNING, 1),
         ({"beats": [ALIVE], "partitions": DONE, "last_progress": ago(5)}, Word.OK, 0),
         ({"beats": [ALIVE], "partitions": DONE, "last_progress": ago(500)}, Word.IDLE, 0),
         ({"beats": [ALIVE], "partitions": DONE}, Word.IDLE, 0),
@@ -43,7 +44,8 @@ ALIVE, DEAD = beat(600, 2), beat(600, 20)
         ({"beats": [ALIVE, beat(900, 800, "host:2")]}, Word.IDLE, 0),
         ({"beats": [beat(900, 2), beat(900, 800, "host:2")]}, Word.GONE, 1),
         ({"outbox": 3}, Word.NOT_RUNNING, 1),
-        ({"outbox": 3, "stands_aside": True}, Word.NOT_RUNNING, 1),
+        ({"outbox": 3, "twin_runs": True}, Word.NOT_RUNNING, 0),
+        ({"outbox": 3, "twin_runs": True, "outbox_since": ago(61)}, Word.NOT_RUNNING, 1),
         ({"beats": [ALIVE], "outbox": 3}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(59)}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(61)}, Word.IDLE, 1),
@@ -85,6 +87,32 @@ def test_of_two_that_died_one_start_replaces_one() -> None:
 
 def test_one_that_started_before_the_other_died_does_not_replace_it() -> None:
     assert [b.process for b in missing([beat(900, 300, "a"), beat(301, 1, "b")], NOW)] == ["a"]
+
+
+LIMIT = timedelta(seconds=90)
+
+
+@pytest.mark.parametrize(
+    ("beats", "moved", "waits", "still"),
+    [
+        ([ALIVE], ago(91), ago(91), True),
+        ([ALIVE], None, ago(91), True),
+        ([ALIVE], ago(89), ago(500), False),
+        ([ALIVE], ago(500), ago(89), False),
+        ([ALIVE], None, ago(89), False),
+        ([], ago(500), ago(500), False),
+        ([DEAD], ago(500), ago(500), False),
+        # One that has just started, on what waited long before it.
+        ([beat(29, 1)], ago(500), ago(500), False),
+        ([beat(31, 1)], ago(500), ago(500), True),
+        # One that ends itself again and again, and never lives for the whole limit.
+        ([beat(120, 40, "host:1"), beat(35, 1, "host:2")], ago(500), ago(500), True),
+    ],
+)
+def test_standing_still(
+    beats: list[Beat], moved: datetime | None, waits: datetime, still: bool
+) -> None:
+    assert stands_still(beats, moved, waits, NOW, LIMIT) is still
 
 
 lives = st.lists(

@@ -1,0 +1,259 @@
+"""`shop replay`: projections made anew from the log, or the log's events published again."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from types import FrameType
+from typing import Annotated
+
+import typer
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
+from rich.progress import Progress, ProgressColumn, Task, TaskID
+from rich.text import Text
+
+from cli.composition import bootstrap_servers, publisher
+from cli.console import err, out, print_json, progress_bar
+from cli.report import moment
+from cli.settings import Settings
+from domain.contracts import AuthorizationFailed, payload_of
+from domain.errors import BrokerError, ShopError
+from event_log.database import Database
+from event_log.log import RecordedEvent, last_position, read
+from reporting import replay as replaying
+from reporting.history import first_position, position_at
+from reporting.projection import Projection
+from reporting.projections import all_projections
+from reporting.projector import open_projections
+from reporting.proof_of_log import open_log_to_prove
+from reporting.replay import ReplayRefused
+from transport.clients import admin_client
+from transport.codec import decode
+from transport.envelope import Envelope, to_headers
+from transport.records import Outgoing
+from transport.topics import TOPICS, dead_letter_topic, end_offsets
+
+PUBLISHED_AT_ONCE = 5000
+"""Events that are sent before the broker's answers are waited for."""
+
+EXIT_TERMINATED = 143
+
+
+def replay(
+    projections: Annotated[
+        list[str] | None, typer.Argument(help="Which; all if none is named.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Publish the log's events to this new topic instead.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="With --to: first position, or time of recording.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="With --to: last position, or time of recording.")
+    ] = None,
+    into_live_topic: Annotated[
+        bool,
+        typer.Option(
+            "--into-live-topic",
+            help="With --to: the topic may be one that services read. They take each event for a "
+            "repeat, if they still know its id.",
+        ),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Make projections anew from the log, beside the live ones, and swap them in.
+
+    They are swapped in when the log's hash chain is whole and the rows are those of a second
+    computation; else the live ones stay, and the exit code is 1. It may be stopped at any time: the
+    next call goes on from there.
+
+    With --to, the log's events are published again, in order, under their own ids and times.
+    """
+    settings = Settings()
+    if to is not None:
+        if projections:
+            raise typer.BadParameter("--to publishes events, and makes no projection")
+        _republish(settings, to, from_, until, into_live_topic=into_live_topic, json=json)
+        return
+    if from_ is not None or until is not None or into_live_topic:
+        raise typer.BadParameter("--from, --until and --into-live-topic go with --to")
+    _rebuild(settings, _chosen(projections or []), json=json)
+
+
+def _chosen(names: list[str]) -> list[Projection]:
+    known = all_projections()
+    for name in names:
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(names or known)]
+
+
+def _rebuild(settings: Settings, chosen: list[Projection], *, json: bool) -> None:
+    log = open_log_to_prove(settings.database("event_log"))
+    projections = open_projections(settings.database("report"))
+    names = [projection.name for projection in chosen]
+    try:
+        with _stoppable("the next `shop replay` goes on from there"), _bar() as bar:
+            done = replaying.replay(log, projections, chosen, _Steps(bar))
+    except ReplayRefused as refused:
+        if json:
+            found = {name: [asdict(each) for each in some] for name, some in refused.found.items()}
+            why = {"reason": str(refused), "disagreements": found}
+            print_json({"swapped": False, "projections": names, **why})
+            raise typer.Exit(1) from None
+        raise
+    if json:
+        print_json({"swapped": True, "projections": names, **asdict(done)})
+        return
+    resumed = f", resumed at {done.resumed_at:,}" if done.resumed_at else ""
+    out.print(f"replayed and swapped in up to position {done.position:,}{resumed}: ", end="")
+    out.print(", ".join(names))
+
+
+class _Steps:
+    """Shows a replay's steps, one bar for each."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if what not in self._tasks:
+            # What an earlier call has done is no rate of this one.
+            self._tasks[what] = self._bar.add_task(what, completed=done, total=total)
+        self._bar.update(self._tasks[what], completed=done, total=total)
+
+
+def _republish(
+    settings: Settings,
+    topic: str,
+    from_: str | None,
+    until: str | None,
+    *,
+    into_live_topic: bool,
+    json: bool,
+) -> None:
+    start = None if from_ is None else moment(from_, "--from")
+    end = None if until is None else moment(until, "--until")
+    if topic in _live_topics(settings) and not into_live_topic:
+        raise ShopError(
+            f"topic {topic} is live, and services would read every event again: name a new topic, "
+            "or say --into-live-topic if that is wanted"
+        )
+    log = open_log_to_prove(settings.database("event_log"))
+    first = 1 if start is None else first_position(log, start)
+    last = last_position(log) if end is None else position_at(log, end)
+    servers = bootstrap_servers(settings)
+    _prepare_topic(settings, servers, topic, resumed=from_ is not None or into_live_topic)
+    published = _publish(log, servers, topic, first, last)
+    if json:
+        print_json({"topic": topic, "from": first, "until": last, "published": published})
+    else:
+        out.print(f"{published:,} events published to {topic}, positions {first:,} to {last:,}")
+
+
+def _publish(log: Database, servers: str, topic: str, first: int, last: int) -> int:
+    sink = publisher(servers)
+    published = 0
+    events = read(log, after=first - 1, limit=max(0, last - first + 1))
+    with _bar() as bar:
+        task = bar.add_task("published", total=max(0, last - first + 1))
+        while batch := list(islice(events, PUBLISHED_AT_ONCE)):
+            going_on = f"--from {first + published} goes on from there"
+            with _stoppable(f"some later ones may be there already; {going_on}"):
+                sink.publish([outgoing_again(event, topic) for event in batch])
+            published += len(batch)
+            bar.update(task, completed=published)
+    return published
+
+
+def outgoing_again(event: RecordedEvent, topic: str) -> Outgoing:
+    """A recorded event as it was published, for another topic: ids, times, cause, key and body.
+
+    Raises:
+        MalformedRecord: its body can't be read.
+    """
+    said = decode(f"{event.type}.v{event.version}", event.body)
+    if isinstance(said, AuthorizationFailed):
+        raise ShopError(f"position {event.position} of the log is a reply, and no event")
+    envelope = Envelope(
+        id=event.event_id,
+        type=f"{event.type}.v{event.version}",
+        source=event.source,
+        time=event.published_time,
+        subject=event.subject,
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+    )
+    key = payload_of(said).customer_id.encode()
+    return Outgoing(topic, key, to_headers(envelope), event.body)
+
+
+def _live_topics(settings: Settings) -> set[str]:
+    names = {topic.name for topic in TOPICS} | set(settings.reply_topics)
+    return names | {dead_letter_topic(name) for name in names}
+
+
+def _prepare_topic(settings: Settings, servers: str, topic: str, *, resumed: bool) -> None:
+    """Create the topic, unless it is there and empty or wanted as it is.
+
+    Raises:
+        BrokerError: the broker refuses it.
+        ShopError: it has records.
+    """
+    admin = admin_client(servers)
+    try:
+        if topic not in admin.list_topics(timeout=30).topics:
+            config = {
+                "retention.ms": str(settings.retention_days * 24 * 3600 * 1000),
+                "cleanup.policy": "delete",
+                "min.insync.replicas": str(max(1, settings.replication - 1)),
+            }
+            new = NewTopic(topic, settings.partitions, settings.replication, config=config)
+            admin.create_topics([new])[topic].result(timeout=30)
+            return
+    except KafkaException as error:
+        raise BrokerError(
+            f"topic {topic} can't be created on {servers}: {error.args[0].str()}"
+        ) from error
+    records = 0 if resumed else sum(end_offsets(servers, [topic]).values())
+    if records:
+        raise ShopError(
+            f"topic {topic} has {records:,} records already: name a new one, or go on where an "
+            "earlier call was stopped with --from"
+        )
+
+
+def _bar() -> Progress:
+    bar = progress_bar("{task.description}")
+    bar.columns = (*bar.columns, _Rate())
+    return bar
+
+
+class _Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate as a whole number."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
+@contextmanager
+def _stoppable(what_then: str) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end it in order, and say what then."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(EXIT_TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        err.print(f"shop: stopped; {what_then}", markup=False, highlight=False)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)

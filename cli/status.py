@@ -1,0 +1,180 @@
+"""`shop status`: how each service does, and what is wrong."""
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Group as Lines
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cli.console import out, print_json
+from cli.settings import Settings
+from cli.standings import SOURCES, Found, find_out
+from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone
+
+WATCH_EVERY_SECONDS = 2.0
+
+_STYLES = {
+    Word.OK: "green",
+    Word.IDLE: "green",
+    Word.BEHIND: "yellow",
+    Word.NOT_RUNNING: "dim",
+}
+
+
+def status(
+    service: Annotated[
+        str | None, typer.Option(help="Only whether this service lives and goes on.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+) -> None:
+    """Show how each service does. Exit code 1 when something is wrong."""
+    if service is not None and service not in SOURCES:
+        raise typer.BadParameter(f"{service!r} is not one of {', '.join(SOURCES)}")
+    if watch and json:
+        raise typer.BadParameter("--json is one moment, --watch goes on: take one")
+    settings = Settings()
+    if watch:
+        _watch(settings, service)
+    now = datetime.now(UTC)
+    found = find_out(settings, now, service)
+    verdicts = _verdicts(found, now, alone=service is not None)
+    wrong = _wrong(found, verdicts)
+    if json:
+        print_json(_as_json(found, verdicts, wrong))
+    else:
+        out.print(_page(found, verdicts, wrong, now))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _watch(settings: Settings, service: str | None) -> None:
+    def page() -> Lines:
+        now = datetime.now(UTC)
+        found = find_out(settings, now, service)
+        verdicts = _verdicts(found, now, alone=service is not None)
+        return _page(found, verdicts, _wrong(found, verdicts), now)
+
+    if not out.is_terminal:
+        while True:
+            out.print(page())
+            sys.stdout.flush()
+            time.sleep(WATCH_EVERY_SECONDS)
+    with Live(page(), console=out, auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_EVERY_SECONDS)
+            live.update(page(), refresh=True)
+
+
+def _verdicts(found: Found, now: datetime, *, alone: bool) -> list[Verdict]:
+    return [judge_alone(facts, now) if alone else judge(facts, now) for facts in found.services]
+
+
+def _wrong(found: Found, verdicts: Sequence[Verdict]) -> list[str]:
+    """Everything that is wrong, in sentences."""
+    wrong = [sentence for verdict in verdicts for sentence in verdict.wrong]
+    letters = [
+        f"{topic}: {_letters(count)} (`shop dead-letters list --topic {topic}`)"
+        for topic, count in (found.dead_letters or {}).items()
+    ]
+    broker = [found.broker_trouble] if found.broker_trouble else []
+    return [*broker, *wrong, *letters, *found.troubles]
+
+
+def _letters(count: int) -> str:
+    return "1 dead letter is open" if count == 1 else f"{count:,} dead letters are open"
+
+
+def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: datetime) -> Lines:
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    headings = ("service", "", "processes", "group", "lag", "last progress", "outbox", "early")
+    for number, heading in enumerate(headings):
+        justify: Any = "right" if heading in ("lag", "outbox", "early") else "left"
+        table.add_column(heading, justify=justify, no_wrap=number < len(headings) - 1)
+    for facts, verdict in zip(found.services, verdicts, strict=True):
+        group = found.groups.get(facts.name)
+        table.add_row(
+            facts.name,
+            Text(verdict.word.value, style=_STYLES.get(verdict.word, "red")),
+            _processes(verdict),
+            f"{group.state}, {group.members}" if group else "",
+            "?" if facts.lag is None else f"{facts.lag:,}",
+            _ago(facts.last_progress, now),
+            f"{facts.outbox:,}",
+            "" if facts.early is None else f"{facts.early:,}",
+        )
+    lines: list[Any] = [Text(f"broker: {found.servers or 'none'}"), table]
+    if found.log_position is not None:
+        reached = found.report_position or 0
+        lines.append(Text(f"log at position {found.log_position:,}, report at {reached:,}"))
+    lines += [Text(sentence, style="red") for sentence in wrong]
+    return Lines(*lines, Text("" if wrong else "nothing is wrong", style="green"))
+
+
+def _processes(verdict: Verdict) -> str:
+    parts = [beat.process for beat in verdict.alive]
+    parts += [f"{beat.process} gone" for beat in verdict.gone]
+    return ", ".join(parts)
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    return f"{timedelta(seconds=int((now - moment).total_seconds()))} ago"
+
+
+def _as_json(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str]) -> dict[str, Any]:
+    return {
+        "ok": not wrong,
+        "wrong": list(wrong),
+        "broker": {"bootstrap_servers": found.servers, "reachable": found.broker_trouble is None},
+        "services": {
+            facts.name: _service(found, facts, verdict)
+            for facts, verdict in zip(found.services, verdicts, strict=True)
+        },
+        "dead_letters": found.dead_letters,
+        "log_position": found.log_position,
+        "report_position": found.report_position,
+    }
+
+
+def _service(found: Found, facts: Facts, verdict: Verdict) -> dict[str, Any]:
+    group = found.groups.get(facts.name)
+    return {
+        "status": verdict.word.value,
+        "processes": [_process(beat) for beat in verdict.alive],
+        "gone": [_process(beat) for beat in verdict.gone],
+        "group": group._asdict() if group else None,
+        "lag": facts.lag,
+        "partitions": None
+        if facts.partitions is None
+        else {
+            name: {"end": standing.end, "position": standing.position, "lag": standing.lag}
+            for name, standing in facts.partitions.items()
+        },
+        "stuck": list(facts.stuck),
+        "last_progress": _moment(facts.last_progress),
+        "outbox": facts.outbox,
+        "outbox_since": _moment(facts.outbox_since),
+        "early": facts.early,
+        "wrong": verdict.wrong,
+    }
+
+
+def _process(beat: Beat) -> dict[str, Any]:
+    return {
+        "process": beat.process,
+        "started_at": _moment(beat.started_at),
+        "seen_at": _moment(beat.seen_at),
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

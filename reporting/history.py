@@ -1,0 +1,265 @@
+"""Time travel: what the log said at a moment, and what changed between two.
+
+A moment is a position of the log, or a time, which is one of recording: what was known then. The
+month of an order is one of business time. The two differ: a late order changes a month that is
+over.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+
+from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
+from domain.errors import ShopError
+from event_log.database import Database, table_of
+from event_log.log import EventRow, last_position
+from reporting import projector
+from reporting.projection import Key, Projection, Row, Told
+from reporting.projections.revenue import PROJECTION as REVENUE
+from reporting.projections.revenue import alone
+from reporting.report import REASONS, Period, Report, figures, report_of
+from reporting.revenue import Revenue, Sum
+from transport.envelope import parse_time
+
+Moment = int | datetime
+"""A position of the log, or a time of recording (UTC, aware)."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many events are read, and of how many."""
+
+_events = table_of(EventRow)
+
+
+def parse_moment(text: str, name: str) -> Moment:
+    """Read a position, or a time of RFC 3339 such as ``2026-11-25T10:00Z``.
+
+    Raises:
+        MalformedRecord: it is neither, or a time without a zone; the message says `name`.
+    """
+    return int(text) if text.isascii() and text.isdigit() else parse_time(text, name)
+
+
+def position_at(log: Database, moment: Moment) -> int:
+    """The last position that was recorded at a moment or before it; 0 when there was none.
+
+    Recorded times follow the positions, unless a clock was set back; then it is one of the
+    positions after which the moment was over.
+
+    Raises:
+        ShopError: the log has no such position.
+    """
+    if isinstance(moment, datetime):
+        positions = range(1, last_position(log) + 1)
+        return bisect_right(positions, moment, key=partial(_recorded_at, log))
+    return _there(log, moment)
+
+
+def first_position(log: Database, moment: Moment) -> int:
+    """The first position that was recorded at a moment or after it, perhaps the next to come.
+
+    Raises:
+        ShopError: the log has no such position.
+    """
+    if isinstance(moment, datetime):
+        positions = range(1, last_position(log) + 1)
+        return bisect_left(positions, moment, key=partial(_recorded_at, log)) + 1
+    return max(1, _there(log, moment))
+
+
+def _there(log: Database, position: int) -> int:
+    end = last_position(log)
+    if position > end:
+        raise ShopError(f"the log {log.path} ends at position {end}: there is no {position}")
+    return position
+
+
+def _recorded_at(log: Database, position: int) -> datetime:
+    with log.reading() as connection:
+        found: datetime | None = connection.scalar(
+            select(_events.c.recorded_time).where(_events.c.position == position)
+        )
+    if found is None:
+        raise ShopError(
+            f"the log {log.path} has no position {position}: `shop prove` says what is wrong"
+        )
+    return found
+
+
+class Folding:
+    """Rows of a projection in memory, as the log goes on: as many as the projection has."""
+
+    def __init__(self, log: Database, projection: Projection) -> None:
+        """Begin before the first event."""
+        self._log = log
+        self._projection = projection
+        self.position = 0
+        self.rows: dict[Key, Row] = {}
+
+    def go_on(self, until: int) -> Iterator[list[Told]]:
+        """Take events in up to a position, batch by batch; each is given once it is in."""
+        while self.position < until:
+            batch = projector.read_told(
+                self._log, self.position, min(projector.BATCH, until - self.position)
+            )
+            if not batch:
+                return
+            self.rows |= self._projection.take(self.rows, self._projection.fold(batch))
+            self.position = batch[-1].position
+            yield batch
+
+
+def report_at(
+    log: Database,
+    position: int,
+    currency: str,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """The report as the log had it at a position, by the fold that the live projection has."""
+    folding = Folding(log, REVENUE)
+    for _ in folding.go_on(position):
+        progress(folding.position, position)
+    return _report(folding, position, currency)
+
+
+class Decided(NamedTuple):
+    """An order that changed the report when it was decided.
+
+    `month` is of business time; `late` says that it was over when the decision was recorded.
+    `cents` are minor units.
+    """
+
+    position: int
+    recorded_at: str
+    order_id: str
+    customer_id: str
+    ordered_at: str
+    month: str
+    outcome: str
+    cents: int
+    late: bool
+
+
+@dataclass(frozen=True)
+class MonthChange:
+    """A month in two reports that has more orders in the later one; `late` of them came late."""
+
+    before: Period
+    after: Period
+    late: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two reports, the months that changed from the one to the other, and the orders behind it.
+
+    Of all `orders` there are `orders_in_all`, and `late_in_all` of those are late; not all need be
+    listed, but late ones are before others.
+    """
+
+    before: Report
+    after: Report
+    months: tuple[MonthChange, ...]
+    orders: tuple[Decided, ...]
+    orders_in_all: int
+    late_in_all: int
+
+
+def compare(
+    log: Database,
+    one: int,
+    other: int,
+    currency: str,
+    most: int,
+    progress: Progress = lambda done, total: None,
+) -> Comparison:
+    """Compare the reports at two positions, the earlier one with the later one.
+
+    Args:
+        log: the event log.
+        one: a position.
+        other: another position.
+        currency: of which orders.
+        most: how many orders are listed, at most.
+        progress: is told how far it is.
+    """
+    first, last = sorted((one, other))
+    folding = Folding(log, REVENUE)
+    for _ in folding.go_on(first):
+        progress(folding.position, last)
+    before = _report(folding, first, currency)
+    late: list[Decided] = []
+    in_time: list[Decided] = []
+    changed: dict[str, list[int]] = {}
+    for batch in folding.go_on(last):
+        for order in _decided(batch, currency):
+            count = changed.setdefault(order.month, [0, 0])
+            count[order.late] += 1
+            listed = late if order.late else in_time
+            if len(listed) < most:
+                listed.append(order)
+        progress(folding.position, last)
+    after = _report(folding, last, currency)
+    return Comparison(
+        before,
+        after,
+        tuple(_change(month, before, after, changed[month][True]) for month in sorted(changed)),
+        tuple([*late, *in_time][:most]),
+        sum(map(sum, changed.values())),
+        sum(count[True] for count in changed.values()),
+    )
+
+
+def _report(folding: Folding, position: int, currency: str) -> Report:
+    return report_of((Revenue._make(row) for row in folding.rows.values()), currency, position)
+
+
+def _decided(events: Iterable[Told], currency: str) -> Iterator[Decided]:
+    for told in events:
+        row, said = alone(told), told.event
+        if row is None or row.currency != currency:
+            continue
+        if isinstance(said, AuthorizationAccepted | AuthorizationDeclined):
+            month = told.ordered_at[:7]
+            yield Decided(
+                told.position,
+                told.recorded_at,
+                said.order_id,
+                said.customer_id,
+                told.ordered_at,
+                month,
+                row.outcome,
+                row.cents,
+                month < told.recorded_at[:7],
+            )
+
+
+def _change(month: str, before: Report, after: Report, late: int) -> MonthChange:
+    return MonthChange(_month(before, month), _month(after, month), late)
+
+
+def _month(report: Report, name: str) -> Period:
+    found = next((month for month in report.months if month.name == name), None)
+    return found or Period(name, Sum(), dict.fromkeys(REASONS, Sum()))
+
+
+def as_json(found: Comparison) -> dict[str, Any]:
+    """What changed as one JSON object; amounts in minor units."""
+    return {
+        "months": [
+            {
+                "month": month.after.name,
+                "before": figures(month.before),
+                "after": figures(month.after),
+                "late": month.late,
+            }
+            for month in found.months
+        ],
+        "orders_in_all": found.orders_in_all,
+        "late_in_all": found.late_in_all,
+        "orders": [order._asdict() for order in found.orders],
+    }

@@ -1,0 +1,93 @@
+"""Customers: when they first bought, how often again, and what they brought so far."""
+
+from typing import NamedTuple
+
+from sqlmodel import Field, SQLModel
+
+from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
+from reporting.projection import Projection, Told
+
+
+class CustomerRow(SQLModel, table=True):
+    """What one customer ordered and bought; a purchase is an order that was accepted.
+
+    `orders` are those that were decided, so that all customers' add up to the report's. Times are
+    business time; `repeat_purchases` are all but the first; `accepted_cents` are minor units.
+    """
+
+    __tablename__ = "customers"
+    customer_id: str = Field(primary_key=True)
+    currency: str = Field(primary_key=True)
+    first_purchase: str | None
+    orders: int
+    repeat_purchases: int
+    accepted_cents: int
+    last_purchase: str | None
+
+
+class Customer(NamedTuple):
+    """A row of customers."""
+
+    customer_id: str
+    currency: str
+    first_purchase: str | None
+    orders: int
+    repeat_purchases: int
+    accepted_cents: int
+    last_purchase: str | None
+
+
+CHECK = """
+SELECT customer_id, currency,
+    min(business_time) FILTER (WHERE accepted) AS first_purchase,
+    count(*) AS orders,
+    max(sum(accepted) - 1, 0) AS repeat_purchases,
+    sum(iif(accepted, cents, 0)) AS accepted_cents,
+    max(business_time) FILTER (WHERE accepted) AS last_purchase
+FROM (
+    SELECT json_extract(said, '$.customer_id') AS customer_id,
+        json_extract(said, '$.amount.currency') AS currency,
+        json_extract(said, '$.amount.cents') AS cents,
+        type = 'shop.AuthorizationAccepted' AS accepted,
+        business_time
+    FROM (
+        SELECT type, business_time, CAST(body AS TEXT) AS said FROM event_log
+        WHERE position <= :position
+            AND type IN ('shop.AuthorizationAccepted', 'shop.AuthorizationDeclined')
+    )
+)
+GROUP BY customer_id, currency
+"""
+
+
+def alone(told: Told) -> Customer | None:
+    """An authorization is an order; an accepted one is a purchase."""
+    said = told.event
+    if isinstance(said, AuthorizationAccepted):
+        when, cents = told.ordered_at, said.amount.cents
+        return Customer(said.customer_id, said.amount.currency, when, 1, 0, cents, when)
+    if isinstance(said, AuthorizationDeclined):
+        return Customer(said.customer_id, said.amount.currency, None, 1, 0, 0, None)
+    return None
+
+
+def merge(before: Customer, after: Customer) -> Customer:
+    """Add up; orders may be decided in another order than they were placed."""
+    one, other = (before, after) if before.first_purchase is not None else (after, before)
+    first, last, repeats = one.first_purchase, one.last_purchase, one.repeat_purchases
+    if first is not None and last is not None and other.first_purchase is not None:
+        first = min(first, other.first_purchase)
+        last = max(last, other.last_purchase or last)
+        repeats += other.repeat_purchases + 1
+    return Customer(
+        before.customer_id,
+        before.currency,
+        first,
+        before.orders + after.orders,
+        repeats,
+        before.accepted_cents + after.accepted_cents,
+        last,
+    )
+
+
+PROJECTION = Projection("customers", "Customers", CustomerRow, Customer._make, alone, merge, CHECK)

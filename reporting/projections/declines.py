@@ -1,0 +1,62 @@
+"""Declines by reason and month: how many orders, and what they would have brought."""
+
+from typing import NamedTuple
+
+from sqlmodel import Field, SQLModel
+
+from domain.contracts import AuthorizationDeclined
+from reporting.projection import Projection, Told
+
+
+class DeclinesRow(SQLModel, table=True):
+    """What one month (UTC, of `ordered_at`) lost for one reason; `cents` are minor units."""
+
+    __tablename__ = "declines_by_month"
+    month: str = Field(primary_key=True)
+    currency: str = Field(primary_key=True)
+    reason: str = Field(primary_key=True)
+    orders: int
+    cents: int
+
+
+class Declines(NamedTuple):
+    """A row of declines."""
+
+    month: str
+    currency: str
+    reason: str
+    orders: int
+    cents: int
+
+
+CHECK = """
+SELECT substr(business_time, 1, 7) AS month,
+    json_extract(said, '$.amount.currency') AS currency,
+    json_extract(said, '$.reason') AS reason,
+    count(*) AS orders,
+    sum(json_extract(said, '$.amount.cents')) AS cents
+FROM (
+    SELECT business_time, CAST(body AS TEXT) AS said FROM event_log
+    WHERE position <= :position AND type = 'shop.AuthorizationDeclined'
+)
+GROUP BY 1, 2, 3
+"""
+
+
+def alone(told: Told) -> Declines | None:
+    """A declined authorization is one order that brought nothing."""
+    said = told.event
+    if not isinstance(said, AuthorizationDeclined):
+        return None
+    month, reason = told.ordered_at[:7], said.reason.value
+    return Declines(month, said.amount.currency, reason, 1, said.amount.cents)
+
+
+def merge(before: Declines, after: Declines) -> Declines:
+    """Add up."""
+    return before._replace(orders=before.orders + after.orders, cents=before.cents + after.cents)
+
+
+PROJECTION = Projection(
+    "declines", "Declines by reason and month", DeclinesRow, Declines._make, alone, merge, CHECK
+)

@@ -1,0 +1,142 @@
+"""The orders' own stories: where each one is on its way, and when it came there."""
+
+from typing import NamedTuple
+
+from sqlmodel import Field, SQLModel
+
+from domain.contracts import AuthorizationAccepted, NewOrder, OrderShipped
+from domain.order import OrderState
+from reporting.projection import Projection, Told
+
+
+class StoryRow(SQLModel, table=True):
+    """What one order came to.
+
+    Its amount is in minor units (`cents`), and is not known before the order was placed or decided.
+    Each step has its position in the log, and the time at which its source said it. The log may
+    have steps in another order than they were taken, or lack one for now.
+    """
+
+    __tablename__ = "order_stories"
+    # No row id beside the key: that would be a second tree to write.
+    __table_args__ = {"sqlite_with_rowid": False}
+    order_id: str = Field(primary_key=True)
+    state: str
+    reason: str | None
+    cents: int | None
+    currency: str | None
+    customer_id: str = Field(index=True)
+    ordered_at: str = Field(index=True)
+    placed_position: int | None
+    placed_at: str | None
+    authorized_position: int | None
+    authorized_at: str | None
+    shipped_position: int | None
+    shipped_at: str | None
+
+
+class Story(NamedTuple):
+    """A row of the orders' stories."""
+
+    order_id: str
+    state: str
+    reason: str | None
+    cents: int | None
+    currency: str | None
+    customer_id: str
+    ordered_at: str
+    placed_position: int | None = None
+    placed_at: str | None = None
+    authorized_position: int | None = None
+    authorized_at: str | None = None
+    shipped_position: int | None = None
+    shipped_at: str | None = None
+
+
+CHECK = """
+SELECT story.order_id,
+    CASE WHEN authorized.type = 'shop.AuthorizationDeclined' THEN 'declined'
+        WHEN shipped.position IS NOT NULL THEN 'shipped'
+        WHEN authorized.position IS NOT NULL THEN 'accepted'
+        ELSE 'placed' END AS state,
+    CASE authorized.type WHEN 'shop.AuthorizationDeclined'
+        THEN json_extract(CAST(authorized.body AS TEXT), '$.reason') END AS reason,
+    json_extract(CAST(priced.body AS TEXT), '$.amount.cents') AS cents,
+    json_extract(CAST(priced.body AS TEXT), '$.amount.currency') AS currency,
+    json_extract(CAST(begun.body AS TEXT), '$.customer_id') AS customer_id,
+    begun.business_time AS ordered_at,
+    placed.position AS placed_position,
+    placed.published_time AS placed_at,
+    authorized.position AS authorized_position,
+    authorized.published_time AS authorized_at,
+    shipped.position AS shipped_position,
+    shipped.published_time AS shipped_at
+FROM (
+    SELECT correlation_id AS order_id,
+        min(position) AS begun,
+        min(position) FILTER (WHERE type <> 'shop.OrderShipped') AS priced,
+        min(position) FILTER (WHERE type = 'shop.NewOrder') AS placed,
+        min(position) FILTER (WHERE type LIKE 'shop.Authorization%') AS authorized,
+        min(position) FILTER (WHERE type = 'shop.OrderShipped') AS shipped
+    FROM event_log WHERE position <= :position GROUP BY correlation_id
+) AS story
+LEFT JOIN event_log AS begun ON begun.position = story.begun
+LEFT JOIN event_log AS priced ON priced.position = story.priced
+LEFT JOIN event_log AS placed ON placed.position = story.placed
+LEFT JOIN event_log AS authorized ON authorized.position = story.authorized
+LEFT JOIN event_log AS shipped ON shipped.position = story.shipped
+"""
+
+
+def alone(told: Told) -> Story:
+    """An event is one step of its order."""
+    said, when, at, by = told.event, told.ordered_at, told.position, told.published_at
+    if isinstance(said, OrderShipped):
+        state, customer = OrderState.SHIPPED.value, said.customer_id
+        known = (state, None, None, None, customer, when, None, None, None, None, at, by)
+        return Story(said.order_id, *known)
+    cents, currency = said.amount.cents, said.amount.currency
+    amount = (cents, currency, said.customer_id, when)
+    if isinstance(said, NewOrder):
+        return Story(said.order_id, OrderState.PLACED.value, None, *amount, at, by)
+    if isinstance(said, AuthorizationAccepted):
+        return Story(said.order_id, OrderState.ACCEPTED.value, None, *amount, None, None, at, by)
+    state, reason = OrderState.DECLINED.value, said.reason.value
+    return Story(said.order_id, state, reason, *amount, None, None, at, by)
+
+
+def merge(before: Story, after: Story) -> Story:
+    """Put steps together; of two of a kind the first one counts."""
+    decided = before if before.authorized_position is not None else after
+    priced = before if before.cents is not None else after
+    placed = before if before.placed_position is not None else after
+    shipped = before if before.shipped_position is not None else after
+    return Story(
+        before.order_id,
+        _state(decided, shipped).value,
+        decided.reason,
+        priced.cents,
+        priced.currency,
+        before.customer_id,
+        before.ordered_at,
+        placed.placed_position,
+        placed.placed_at,
+        decided.authorized_position,
+        decided.authorized_at,
+        shipped.shipped_position,
+        shipped.shipped_at,
+    )
+
+
+def _state(decided: Story, shipped: Story) -> OrderState:
+    # A declined order is at its end, whatever the warehouse says.
+    if decided.reason is not None:
+        return OrderState.DECLINED
+    if shipped.shipped_position is not None:
+        return OrderState.SHIPPED
+    return OrderState.PLACED if decided.authorized_position is None else OrderState.ACCEPTED
+
+
+PROJECTION = Projection(
+    "stories", "Orders and their stories", StoryRow, Story._make, alone, merge, CHECK
+)

@@ -1,0 +1,213 @@
+"""Replay: projections made anew from the log beside the live ones, and put in their place.
+
+Nothing here reaches further than the two databases: a replay can't publish anything.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, MetaData, Table, inspect, quoted_name
+from sqlmodel import Field, SQLModel
+
+from domain.errors import ShopError, StoreError
+from event_log.database import Database, table_of
+from event_log.log import last_position
+from reporting import projector
+from reporting.agreement import Disagreement, disagreements
+from reporting.projection import Projection
+from reporting.projector import Reached, View, live
+from reporting.proof import Head
+from reporting.proof_of_log import prove_log
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is done, how much of it, and of how much."""
+
+READING, CHECKING_LOG, CHECKING_ROWS = "replayed", "log checked", "rows checked"
+
+
+class ReplayedRow(SQLModel, table=True):
+    """How far a projection's shadow has read the log; `refused` when its rows were found wrong."""
+
+    __tablename__ = "replayed"
+    projection: str = Field(primary_key=True)
+    position: int
+    hash: bytes
+    refused: bool = False
+
+
+_replayed = table_of(ReplayedRow)
+
+
+class ReplayRefused(ShopError):
+    """A replay whose rows, or whose log, are not right: the live projections stay as they are."""
+
+    def __init__(self, message: str, found: dict[str, list[Disagreement]] | None = None) -> None:
+        super().__init__(message)
+        self.found = found or {}
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay came to: the position it swapped at, and where it began (0 unless resumed)."""
+
+    position: int
+    resumed_at: int
+
+
+@lru_cache
+def shadow(projection: Projection) -> View:
+    """The rows that a replay makes, beside the live ones."""
+    name = f"{table_of(projection.table).name}_replay"
+    table = table_of(projection.table).to_metadata(MetaData(), name=name)
+    return View(projection, table, _replayed)
+
+
+def replay(
+    log: Database,
+    projections: Database,
+    chosen: Sequence[Projection],
+    progress: Progress = lambda what, done, total: None,
+) -> Replayed:
+    """Make projections anew from the log, check them, and swap them in, in one transaction.
+
+    What an earlier call that was stopped has done is not done again. Until the swap, the live
+    projections serve and may be brought up to date by anybody.
+
+    Args:
+        log: the event log.
+        projections: the database of the projections.
+        chosen: the projections to make anew.
+        progress: is told how far it is.
+
+    Raises:
+        ReplayRefused: the log's hash chain is broken, or rows are not what their checks give. The
+            shadow is kept to be looked at, and the next replay begins anew.
+        StoreError: a database can't be used, the projections were made from another log, or
+            another replay runs.
+    """
+    views = [shadow(projection) for projection in chosen]
+    with _alone(projections.path):
+        projector.refuse_another_log(log, projections, map(live, chosen))
+        projections.in_transaction(partial(_prepare, log, views))
+        began = _least(projections, views)
+        _read_all(log, projections, views, progress)
+        _check(log, projections, views, progress)
+        # The lock of the swap holds up the live projections: most of what came is taken in before.
+        _read_all(log, projections, views, progress)
+        return Replayed(projections.in_transaction(partial(_swap, log, views)), began)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    # The lock ends with its process, however that ends.
+    lock = FileLock(path.with_suffix(".replay-lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise StoreError(f"another replay of {path} is running: wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(log: Database, views: Iterable[View], connection: Connection) -> None:
+    """Make the shadows that are not there yet, and anew those that nothing good can come of."""
+    _replayed.create(connection, checkfirst=True)
+    for view in views:
+        name = view.projection.name
+        there = inspect(connection).has_table(view.table.name)
+        known = connection.execute(_replayed.select().filter_by(projection=name)).first()
+        at = view.reached(connection)
+        if there and known is not None and not known.refused and projector.follows(log, at):
+            continue
+        if there:
+            view.table.drop(connection)
+        _create(connection, view.table)
+        view.move(connection, Reached())
+
+
+def _create(connection: Connection, table: Table) -> None:
+    # Names of indexes are the database's, and stay when a table is renamed: each needs a new one.
+    made = table.to_metadata(MetaData())
+    token = uuid4().hex[:8]
+    for index in made.indexes:
+        columns = "_".join(column.name for column in index.columns)
+        index.name = quoted_name(f"ix_{table.name}_{columns}_{token}", None)
+    made.create(connection)
+
+
+def _read_all(
+    log: Database, projections: Database, views: Sequence[View], progress: Progress
+) -> None:
+    end = last_position(log)
+    while True:
+        progress(READING, min(_least(projections, views), end), end)
+        if not projector.take_in(log, projections, views):
+            return
+        # It may have grown meanwhile.
+        end = max(end, _least(projections, views))
+
+
+def _least(projections: Database, views: Sequence[View]) -> int:
+    return min(place.position for place in projector.places(projections, views))
+
+
+def _check(log: Database, projections: Database, views: Sequence[View], progress: Progress) -> None:
+    reached = max(projector.places(projections, views))
+    _check_log(log, reached, progress)
+    wrong: dict[str, list[Disagreement]] = {}
+    for number, view in enumerate(views):
+        progress(CHECKING_ROWS, number, len(views))
+        projection = view.projection
+        found = disagreements(log, projections, projection, reached.position, view=view)
+        if found:
+            wrong[projection.name] = found
+    progress(CHECKING_ROWS, len(views), len(views))
+    if wrong:
+        projections.in_transaction(partial(_refuse, wrong))
+        first = "; ".join(f"{name}: {found[0]}" for name, found in wrong.items())
+        raise ReplayRefused(
+            f"the rows are not what the log says, and the live ones stay. {first}. What was made "
+            "is kept beside them, and the next replay begins anew",
+            wrong,
+        )
+
+
+def _check_log(log: Database, reached: Reached, progress: Progress) -> None:
+    head = Head(reached.position, reached.hash, None, {})
+    # In this process alone: others would live on if it was killed.
+    finding = prove_log(log.path, head, partial(progress, CHECKING_LOG), 1)
+    if finding.failure is not None:
+        failure = finding.failure
+        raise ReplayRefused(
+            f"the log {log.path} fails at {failure.where}: {failure.what}. The live projections "
+            "stay; `shop prove` says more"
+        )
+
+
+def _refuse(names: Iterable[str], connection: Connection) -> None:
+    for name in names:
+        connection.execute(_replayed.update().filter_by(projection=name), {"refused": True})
+
+
+def _swap(log: Database, views: Sequence[View], connection: Connection) -> int:
+    """Put the shadows in the place of the live tables; what came during the check is taken in."""
+    while events := projector.read_told(log, _position(views, connection), projector.BATCH):
+        projector.take(views, events, connection)
+    for view in views:
+        old = live(view.projection)
+        old.table.drop(connection)
+        connection.exec_driver_sql(f'ALTER TABLE "{view.table.name}" RENAME TO "{old.table.name}"')
+        old.move(connection, view.reached(connection))
+        connection.execute(_replayed.delete().filter_by(projection=view.projection.name))
+    return _position([live(view.projection) for view in views], connection)
+
+
+def _position(views: Iterable[View], connection: Connection) -> int:
+    return min(view.reached(connection).position for view in views)

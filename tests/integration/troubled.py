@@ -1,0 +1,43 @@
+"""A payment worker that a test holds up; a process of its own.
+
+Usage: ``python -m tests.integration.troubled hang`` never comes back from its first batch;
+``python -m tests.integration.troubled gate FILE`` reads skipped records once FILE is there, and
+makes ``FILE.reached`` before.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import streams.worker
+from cli.composition import worker
+from cli.console import log_to_stderr
+from cli.settings import Settings
+from services.payment import PaymentService
+from transport.records import Record
+
+_missing_records = streams.worker.missing_records
+
+
+def _hang(*_: object) -> Any:
+    threading.Event().wait()
+
+
+def _gated(gate: Path, *arguments: Any) -> Iterator[list[Record]]:
+    gate.with_name(f"{gate.name}.reached").touch()
+    while not gate.exists():
+        time.sleep(0.02)
+    return _missing_records(*arguments)
+
+
+if __name__ == "__main__":
+    log_to_stderr()
+    way, *rest = sys.argv[1:]
+    if way == "hang":
+        PaymentService.handle = _hang  # type: ignore[method-assign]
+    else:
+        streams.worker.missing_records = lambda *args: _gated(Path(rest[0]), *args)  # type: ignore[assignment]
+    worker(Settings(), "payment").run()

@@ -1,0 +1,226 @@
+"""When the watchdog ends a process, and when it must not; and that a heartbeat holds nobody up."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.errors import BrokerError
+from domain.status import Beat
+from event_log.database import Database
+from event_log.inbox import PositionRow, advance
+from services.heartbeat import Heartbeat, HeartbeatRow, beats, process_name
+from services.watchdog import Watchdog, watched
+from tests.waiting import wait_for
+from transport.topics import ORDERS, TopicPartition
+
+AT = TopicPartition(ORDERS, 2)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Cluster:
+    """A cluster whose partition ends where a test says."""
+
+    end: int | None = 10
+    readable: bool = True
+    probed: list[int] = field(default_factory=list)
+
+    def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        assert list(topics) == [ORDERS]
+        if self.end is None:
+            raise BrokerError("the broker is away")
+        return {AT: self.end}
+
+    def waits_since(self, place: TopicPartition, offset: int) -> datetime | None:
+        self.probed.append(offset)
+        return NOW if self.readable else None
+
+
+@dataclass
+class Watched:
+    database: Database
+    cluster: Cluster
+    ended: list[bool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        end = lambda: self.ended.append(True)  # noqa: E731
+        self.dog = Watchdog("order", self.database, [ORDERS], self.cluster, 90, end)
+
+    def look(self, *moments: float) -> bool:
+        """Look at these moments; whether it has ended the process."""
+        for moment in moments:
+            self.dog.look(moment)
+        return bool(self.ended)
+
+    def move(self, offset: int) -> None:
+        self.database.in_transaction(lambda connection: advance(connection, {AT: offset}, NOW))
+
+
+def every_5(start: int, end: int) -> range:
+    return range(start, end + 1, 5)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(tmp_path / "order.sqlite", [PositionRow, HeartbeatRow])
+
+
+@pytest.fixture
+def under_watch(database: Database) -> Watched:
+    return Watched(database, Cluster())
+
+
+def test_it_ends_a_process_that_is_stuck_and_says_where(
+    under_watch: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    under_watch.move(4)
+    assert not under_watch.look(*every_5(0, 85))
+    assert under_watch.look(*every_5(90, 140))
+    assert "order is stuck and ends with exit code 71" in caplog.text
+    assert "orders[2] stands at 4 of 10 since 20" in caplog.text
+
+
+def test_a_service_that_never_handled_anything_is_watched_too(under_watch: Watched) -> None:
+    assert under_watch.look(*every_5(0, 140))
+    assert under_watch.cluster.probed[0] == 0
+
+
+def test_one_that_moves_is_left_alone(under_watch: Watched) -> None:
+    for number in range(9):
+        under_watch.move(number)
+        assert not under_watch.look(*every_5(60 * number, 60 * number + 55))
+
+
+def test_while_the_broker_is_away_there_is_no_verdict_and_time_starts_anew(
+    under_watch: Watched,
+) -> None:
+    assert not under_watch.look(*every_5(0, 80))
+    under_watch.cluster.end = None
+    assert not under_watch.look(*every_5(85, 500))
+    under_watch.cluster.end = 10
+    assert not under_watch.look(*every_5(505, 590))
+    assert under_watch.look(*every_5(595, 645))
+
+
+def test_a_database_that_cannot_be_read_is_no_verdict(under_watch: Watched) -> None:
+    with closing(sqlite3.connect(under_watch.database.path)) as other:
+        other.execute("DROP TABLE positions")
+        other.commit()
+        assert not under_watch.look(*every_5(0, 300))
+
+
+def test_an_end_that_no_record_is_behind_is_not_stuck(under_watch: Watched) -> None:
+    """After a transaction the last offsets are Kafka's own marks."""
+    under_watch.cluster.readable = False
+    assert not under_watch.look(*every_5(0, 500))
+    assert under_watch.cluster.probed
+
+
+def test_a_process_that_was_stopped_itself_has_no_verdict(under_watch: Watched) -> None:
+    assert not under_watch.look(0, 5, 3600)
+
+
+def test_workers_do_not_all_end_at_once(database: Database) -> None:
+    limits = {Watchdog("order", database, [ORDERS], Cluster(), 90)._limit for _ in range(20)}
+    assert len(limits) == 20
+    assert all(90 <= limit <= 135 for limit in limits)
+
+
+def test_a_heartbeat_is_written_kept_up_and_removed(database: Database) -> None:
+    heartbeat = Heartbeat(database.path, "order", every=0.01)
+    assert heartbeat.beat()
+    with database.reading() as connection:
+        (first,) = beats(connection, "order")
+        assert beats(connection, "payment") == []
+    assert first.process == process_name()
+    assert heartbeat.beat()
+    with database.reading() as connection:
+        (second,) = beats(connection, "order")
+    assert second.started_at == first.started_at
+    assert second.seen_at > first.seen_at
+    heartbeat.start()
+    heartbeat.stop()
+    with database.reading() as connection:
+        assert beats(connection, "order") == []
+
+
+def test_after_an_end_that_was_no_clean_stop_the_row_stays(database: Database) -> None:
+    heartbeat = Heartbeat(database.path, "order")
+    heartbeat.start()
+    heartbeat.stop(clean=False)
+    with database.reading() as connection:
+        assert len(beats(connection, "order")) == 1
+
+
+def test_a_locked_database_only_leaves_a_heartbeat_out(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.heartbeat.LOCKED_SECONDS", 0.05)
+    heartbeat = Heartbeat(database.path, "order")
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not heartbeat.beat()
+        other.execute("ROLLBACK")
+    assert heartbeat.beat()
+
+
+def test_a_heartbeat_makes_no_database(tmp_path: Path) -> None:
+    assert not Heartbeat(tmp_path / "gone.sqlite", "order").beat()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_days_ago_are_forgotten(database: Database) -> None:
+    old = datetime.now(UTC) - timedelta(days=2)
+    recent = datetime.now(UTC) - timedelta(hours=23)
+    rows = [("old", old), ("recent", recent)]
+    database.in_transaction(
+        lambda connection: connection.execute(
+            HeartbeatRow.__table__.insert(),  # type: ignore[attr-defined]
+            [
+                {"service": "order", "process": name, "started_at": at, "seen_at": at}
+                for name, at in rows
+            ],
+        )
+    )
+    assert Heartbeat(database.path, "order").beat()
+    with database.reading() as connection:
+        assert [each.process for each in beats(connection, "order")] == ["recent", process_name()]
+
+
+@pytest.mark.parametrize(
+    ("end", "missed"),
+    [
+        (None, False),
+        (SystemExit(0), False),
+        (KeyboardInterrupt(), False),
+        (SystemExit(143), False),
+        (SystemExit(1), True),
+        (SystemExit("a reason"), True),
+        (BrokerError("away"), True),
+    ],
+)
+def test_who_was_asked_to_end_is_not_missed(
+    database: Database, end: BaseException | None, missed: bool
+) -> None:
+    def run() -> None:
+        with watched("order", database, [ORDERS], "127.0.0.1:9", 90):
+            wait_for(lambda: _beats(database), "a heartbeat")
+            if end is not None:
+                raise end
+
+    if end is None:
+        run()
+    else:
+        with pytest.raises(type(end)):
+            run()
+    assert bool(_beats(database)) is missed
+
+
+def _beats(database: Database) -> list[Beat]:
+    with database.reading() as connection:
+        return beats(connection, "order")
