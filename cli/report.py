@@ -142,15 +142,26 @@ def _changes(found: Comparison) -> Table:
         f"What changed in the revenue, {currency}, from log position {before:,} to {after:,}: "
         f"{found.orders_in_all:,} orders, {found.late_in_all:,} of them late"
     )
-    titles = ("month", "accepted before", currency, "after", currency, "change", currency)
-    made = _columns(title, [*titles, "declined change", "late"])
+    names = ("month", "accepted before", "change", "after", "orders", "declined", "late")
+    made = _columns(title, names)
     for month in found.months:
         one, two = month.before.accepted, month.after.accepted
-        pairs = [*_pair(found.after, one), *_pair(found.after, two)]
-        gained = Sum(two.orders - one.orders, two.cents - one.cents)
         declined = month.after.all_declined.orders - month.before.all_declined.orders
-        signed = [f"+{text}" for text in _pair(found.after, gained)]
-        made.add_row(month.after.name, *pairs, *signed, f"+{declined:,}", f"{month.late:,}")
+        made.add_row(
+            month.after.name,
+            format_amount(one.cents, currency),
+            f"+{format_amount(two.cents - one.cents, currency)}",
+            format_amount(two.cents, currency),
+            f"+{two.orders - one.orders:,}",
+            f"+{declined:,}",
+            f"{month.late:,}",
+        )
+    return _uncut(made)
+
+
+def _uncut(made: Table) -> Table:
+    """The table as wide as its cells are: a cut figure is none."""
+    made.width = out.measure(made, options=out.options.update(max_width=1000)).maximum
     return made
 
 
@@ -162,7 +173,7 @@ def _orders(found: Comparison) -> Table:
         title += f": {listed:,} of {found.orders_in_all:,}, late ones first (--orders)"
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
     for heading in ("position", "recorded (UTC)", "order", "customer", "ordered", "outcome"):
-        made.add_column(heading, no_wrap=heading != "outcome")
+        made.add_column(heading, no_wrap=True)
     made.add_column(currency, justify="right", no_wrap=True)
     made.add_column("", no_wrap=True)
     for order in found.orders:
@@ -177,7 +188,7 @@ def _orders(found: Comparison) -> Table:
             format_amount(order.cents, currency),
             "late" if order.late else "",
         )
-    return made
+    return _uncut(made)
 
 
 def table(report: Report, by: By) -> Table:

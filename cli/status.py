@@ -17,6 +17,7 @@ from cli.console import out, print_json
 from cli.settings import Settings
 from cli.standings import SOURCES, Found, find_out
 from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone
+from transport.local_broker.interrupts import Interrupts
 
 WATCH_EVERY_SECONDS = 2.0
 
@@ -42,11 +43,13 @@ def status(
         raise typer.BadParameter("--json is one moment, --watch goes on: take one")
     settings = Settings()
     if watch:
-        _watch(settings, service)
+        # A SIGTERM too must give the terminal its cursor back.
+        with Interrupts():
+            _watch(settings, service)
     now = datetime.now(UTC)
     found = find_out(settings, now, service)
     verdicts = _verdicts(found, now, alone=service is not None)
-    wrong = _wrong(found, verdicts)
+    wrong = _wrong(found, verdicts, alone=service is not None)
     if json:
         print_json(_as_json(found, verdicts, wrong))
     else:
@@ -60,7 +63,7 @@ def _watch(settings: Settings, service: str | None) -> None:
         now = datetime.now(UTC)
         found = find_out(settings, now, service)
         verdicts = _verdicts(found, now, alone=service is not None)
-        return _page(found, verdicts, _wrong(found, verdicts), now)
+        return _page(found, verdicts, _wrong(found, verdicts, alone=service is not None), now)
 
     if not out.is_terminal:
         while True:
@@ -77,9 +80,11 @@ def _verdicts(found: Found, now: datetime, *, alone: bool) -> list[Verdict]:
     return [judge_alone(facts, now) if alone else judge(facts, now) for facts in found.services]
 
 
-def _wrong(found: Found, verdicts: Sequence[Verdict]) -> list[str]:
-    """Everything that is wrong, in sentences."""
+def _wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool) -> list[str]:
+    """Everything that is wrong, in sentences; a service alone has no blame for the rest."""
     wrong = [sentence for verdict in verdicts for sentence in verdict.wrong]
+    if alone:
+        return wrong
     letters = [
         f"{topic}: {_letters(count)} (`shop dead-letters list --topic {topic}`)"
         for topic, count in (found.dead_letters or {}).items()
@@ -110,11 +115,14 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
             f"{facts.outbox:,}",
             "" if facts.early is None else f"{facts.early:,}",
         )
-    lines: list[Any] = [Text(f"broker: {found.servers or 'none'}"), table]
+    away = ", which does not answer" if found.servers and found.broker_trouble else ""
+    lines: list[Any] = [Text(f"broker: {found.servers or 'none'}{away}"), table]
     if found.log_position is not None:
         reached = found.report_position or 0
         lines.append(Text(f"log at position {found.log_position:,}, report at {reached:,}"))
-    lines += [Text(sentence, style="red") for sentence in wrong]
+    # One line where it may be searched for, all of it where it is looked at.
+    folded: Any = {"no_wrap": False, "overflow": "fold"} if out.is_terminal else {}
+    lines += [Text(sentence, style="red", **folded) for sentence in wrong]
     return Lines(*lines, Text("" if wrong else "nothing is wrong", style="green"))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Field, SQLModel
 
-from domain.status import Beat
+from domain.status import Beat, living, missing
 from event_log.database import UtcTime, table_of
 
 _log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self, *, clean: bool = True) -> None:
-        """End; after a clean stop nobody misses this process."""
+        """End; after a clean stop nobody misses this process, nor one that it had replaced."""
         self._stopped.set()
         self._thread.join(STOP_WITHIN_SECONDS)
         if clean:
@@ -132,8 +132,12 @@ class Heartbeat:
         connection.execute(delete(_workers).where(_workers.c.seen_at < now - FORGOTTEN_AFTER))
 
     def _remove(self, connection: Connection) -> None:
-        mine = (_workers.c.service == self._service) & (_workers.c.process == self._process)
-        connection.execute(delete(_workers).where(mine))
+        # Whoever this process replaced would be missed again without it.
+        known, now = beats(connection, self._service), datetime.now(UTC)
+        still = {beat.process for beat in [*living(known, now), *missing(known, now)]}
+        leave = still - {self._process}
+        of_service = _workers.c.service == self._service
+        connection.execute(delete(_workers).where(of_service & _workers.c.process.not_in(leave)))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

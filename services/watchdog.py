@@ -57,7 +57,8 @@ class Looks(Protocol):
 class Watchdog:
     """A thread that looks at a service's topics and positions, and ends the process if it's stuck.
 
-    While broker or database don't answer there is no verdict, and time starts anew.
+    While broker or database don't answer there is no verdict, and time starts anew; the log says so
+    once, also for a service whose own client waits in silence.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Watchdog:
         self._every = min(LOOK_EVERY_SECONDS, stalled_after / 5)
         self._end = end
         self._watch: Watch[TopicPartition] = Watch()
+        self._sees = True
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{service}-watchdog", daemon=True)
 
@@ -109,9 +111,11 @@ class Watchdog:
                 if self._cluster.waits_since(place, wait.position) is not None
             }
         except (BrokerError, SQLAlchemyError) as error:
-            _log.info("%s: not known whether it gets on: %s", self._service, error)
-            self._watch = Watch()
+            if self._sees:
+                _log.warning("%s: not known whether it gets on: %s", self._service, error)
+            self._watch, self._sees = Watch(), False
             return
+        self._sees = True
         if stuck and not self._stopped.is_set():
             self._say(stuck, seen, now)
             logging.shutdown()

@@ -16,7 +16,7 @@ from transport.clients import consumer_client
 from transport.records import Record, record_of
 from transport.topics import TopicPartition
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 5.0
 """How long the broker has for an answer; who asks tries again."""
 
 
@@ -29,7 +29,7 @@ def missing_records(
 
     Raises:
         OffsetGap: the topic no longer has them.
-        BrokerError: they could not be read within 10 s.
+        BrokerError: they could not be read within 5 s.
     """
     consumer = consumer_client(bootstrap_servers, "unused", **{"enable.partition.eof": True})
     try:

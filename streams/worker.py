@@ -38,6 +38,9 @@ from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
 
+FAUST_STOPS_WITHIN_SECONDS = 5.0
+"""How long Faust may take to stop; without a broker it would take a minute."""
+
 IDLE_SECONDS = 3.0
 """How long a worker without records waits before it looks whether some were left."""
 
@@ -103,7 +106,7 @@ class Worker:
         with self._service.database.reading() as connection:
             self._expected = next_offsets(connection)
         self._relay.start()
-        worker = faust.Worker(
+        worker = _FaustWorker(
             self.app, loglevel="WARN", redirect_stdouts=False, override_logging=False, quiet=True
         )
         _log.info("%s: works on %s", self._service.name, ", ".join(self._service.subscriptions))
@@ -235,6 +238,27 @@ class Worker:
                 for skipped in missing_records(servers, place, start, first, size):
                     _log.warning("%s was skipped, and %d more", skipped[0].place, len(skipped) - 1)
                     self._commit(skipped)
+
+
+class _FaustWorker(faust.Worker):
+    """Faust's worker, which is not waited for where it can't stop.
+
+    Its client's thread can end without saying so when the broker is away. What it leaves undone is
+    leaving its consumer group: the database's positions say what was handled.
+    """
+
+    async def stop(self) -> None:
+        """Stop, or go on without having stopped."""
+        stopping = asyncio.ensure_future(super().stop())
+        done, _ = await asyncio.wait({stopping}, timeout=FAUST_STOPS_WITHIN_SECONDS)
+        for each in done:
+            each.result()
+        if not done:
+            _log.warning(
+                "Faust did not stop within %g s and is left behind; the broker takes this process "
+                "out of its group by itself",
+                FAUST_STOPS_WITHIN_SECONDS,
+            )
 
 
 def _app(service: Service, settings: WorkerSettings) -> faust.App:

@@ -287,6 +287,7 @@ def test_late_repeated_and_never_asked_are_no_letters(
         made.answer = Scripted.accept
         assert isinstance(requester.authorize(new_order(), 30), Accepted)
     assert durable.states() == {RequestState.LATE: 1, RequestState.ANSWERED: 1}
+    assert waiting(durable.orders.database) == 4, "two messages for each of the two that were asked"
     assert letters_of(durable) == []
 
 

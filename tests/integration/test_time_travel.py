@@ -254,6 +254,7 @@ class TestCommand:
         people = home.shop("report", *options, "--orders", "5").stdout
         assert f"{LATE} orders, {LATE} of them late" in people
         assert f"5 of {LATE}" in people
+        assert "…" not in people, "a figure was cut"
         assert said["orders"][0]["order_id"] in people
         # The order of the two makes no difference, and positions do as well.
         swapped = home.shop(

@@ -116,6 +116,19 @@ def test_a_locked_database_is_waited_for(home: Home, settings: Settings, tmp_pat
     assert home.count("payment", "workers") == 0
 
 
+def test_a_responder_whose_broker_is_away_says_so_and_waits(
+    home: Home, settings: Settings, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with logging_to(log, home, "cli.main", "run", "responder") as process:
+        wait_for(lambda: home.count("payment", "workers"), "a heartbeat")
+        assert home.shop("broker", "stop").returncode == 0
+        wait_for_log(log, "responder: not known whether it gets on: the broker at", process)
+        process.terminate()
+        assert process.wait(60) == 0, log.read_text()
+    assert home.count("payment", "workers") == 0
+
+
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_broker_that_is_away_is_waited_for_until_the_end(
     home: Home, settings: Settings, tmp_path: Path, comes_back: bool

@@ -11,7 +11,7 @@ import pytest
 
 from domain.errors import BrokerError
 from domain.status import Beat
-from event_log.database import Database
+from event_log.database import Database, table_of
 from event_log.inbox import PositionRow, advance
 from services.heartbeat import Heartbeat, HeartbeatRow, beats, process_name
 from services.watchdog import Watchdog, watched
@@ -107,6 +107,16 @@ def test_while_the_broker_is_away_there_is_no_verdict_and_time_starts_anew(
     assert under_watch.look(*every_5(595, 645))
 
 
+def test_the_log_says_once_for_each_time_that_the_broker_is_away(
+    under_watch: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    for end in (None, None, None, 10, None, None):
+        under_watch.cluster.end = end
+        under_watch.look(0)
+    said = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert said == ["order: not known whether it gets on: the broker is away"] * 2
+
+
 def test_a_database_that_cannot_be_read_is_no_verdict(under_watch: Watched) -> None:
     with closing(sqlite3.connect(under_watch.database.path)) as other:
         other.execute("DROP TABLE positions")
@@ -174,19 +184,39 @@ def test_a_heartbeat_makes_no_database(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("died", "left"),
+    [
+        ([], []),
+        (["a"], []),
+        (["a", "b"], ["b"]),
+    ],
+)
+def test_who_stops_cleanly_takes_one_that_it_had_replaced_along(
+    database: Database, died: list[str], left: list[str]
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(minutes=10)
+    rows = [
+        {"service": "order", "process": name, "started_at": long_ago, "seen_at": long_ago}
+        for name in died
+    ]
+    other = {**rows[0], "service": "payment", "process": "other"} if rows else None
+    if other:
+        _insert(database, *rows, other)
+    heartbeat = Heartbeat(database.path, "order")
+    heartbeat.start()
+    wait_for(lambda: len(_beats(database)) > len(died), "a heartbeat")
+    heartbeat.stop()
+    assert [beat.process for beat in _beats(database)] == left
+    with database.reading() as connection:
+        assert len(beats(connection, "payment")) == bool(other)
+
+
 def test_rows_of_days_ago_are_forgotten(database: Database) -> None:
     old = datetime.now(UTC) - timedelta(days=2)
     recent = datetime.now(UTC) - timedelta(hours=23)
-    rows = [("old", old), ("recent", recent)]
-    database.in_transaction(
-        lambda connection: connection.execute(
-            HeartbeatRow.__table__.insert(),  # type: ignore[attr-defined]
-            [
-                {"service": "order", "process": name, "started_at": at, "seen_at": at}
-                for name, at in rows
-            ],
-        )
-    )
+    for name, at in (("old", old), ("recent", recent)):
+        _insert(database, {"service": "order", "process": name, "started_at": at, "seen_at": at})
     assert Heartbeat(database.path, "order").beat()
     with database.reading() as connection:
         assert [each.process for each in beats(connection, "order")] == ["recent", process_name()]
@@ -219,6 +249,11 @@ def test_who_was_asked_to_end_is_not_missed(
         with pytest.raises(type(end)):
             run()
     assert bool(_beats(database)) is missed
+
+
+def _insert(database: Database, *rows: dict[str, object]) -> None:
+    table = table_of(HeartbeatRow)
+    database.in_transaction(lambda connection: connection.execute(table.insert(), list(rows)))
 
 
 def _beats(database: Database) -> list[Beat]:
