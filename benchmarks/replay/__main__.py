@@ -22,10 +22,14 @@ SIZES = (300_000, 3_000_000)
 
 @dataclass
 class Run:
-    """One reading by one contender; `peak_mb` is of its largest process."""
+    """One reading by one contender.
+
+    `processor` is seconds of processor time, `peak_mb` the memory of its largest process.
+    """
 
     events: int
     seconds: float
+    processor: float
     peak_mb: float
 
     @property
@@ -79,7 +83,7 @@ def _print(events: int, kinds: dict[str, list[Run]]) -> None:
     print(f"\n{events:,} events")
     print(
         f"{'':10}{'events/s: median':>18}{'min':>10}{'max':>10}"
-        f"{'of raw: median':>16}{'min':>6}{'max':>6}{'peak MB':>9}"
+        f"{'of raw: median':>16}{'min':>6}{'max':>6}{'processor µs':>14}{'peak MB':>9}"
     )
     for kind, runs in kinds.items():
         rates = [each.rate for each in runs]
@@ -87,6 +91,7 @@ def _print(events: int, kinds: dict[str, list[Run]]) -> None:
         print(
             f"{kind:10}{statistics.median(rates):>18,.0f}{min(rates):>10,.0f}{max(rates):>10,.0f}"
             f"{statistics.median(ratios):>16.2f}{min(ratios):>6.2f}{max(ratios):>6.2f}"
+            f"{statistics.median(each.processor / each.events for each in runs) * 1e6:>14.2f}"
             f"{max(each.peak_mb for each in runs):>9.0f}"
         )
 

@@ -7,6 +7,7 @@ and swaps. It says as one JSON line how long that took, without starting up.
 """
 
 import json
+import os
 import resource
 import sqlite3
 import sys
@@ -62,6 +63,11 @@ def _projections() -> Iterator[Database]:
         yield open_projections(Path(folder) / "report.sqlite")
 
 
+def processor() -> float:
+    """Seconds of processor time that this process had, and those that it forked and are over."""
+    return sum(os.times()[:4])
+
+
 def peak_mb() -> float:
     """The most memory that this process had, or one that it forked."""
     # What `getrusage` says of this process itself may be what the one that started it had.
@@ -82,10 +88,11 @@ KINDS: dict[str, Callable[[Path], int]] = {
 def main() -> None:
     """Run one contender and print what it took."""
     kind, log = sys.argv[1], Path(sys.argv[2])
-    began = perf_counter()
+    before, began = processor(), perf_counter()
     events = KINDS[kind](log)
     seconds = perf_counter() - began
-    print(json.dumps({"events": events, "seconds": seconds, "peak_mb": peak_mb()}), flush=True)
+    took = {"seconds": seconds, "processor": processor() - before, "peak_mb": peak_mb()}
+    print(json.dumps({"events": events, **took}), flush=True)
 
 
 if __name__ == "__main__":

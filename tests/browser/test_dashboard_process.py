@@ -40,7 +40,7 @@ def test_a_signal_ends_it_and_its_server(tmp_path, number) -> None:
     with running_dashboard(tmp_path) as dashboard:
         server = dashboard.server()
         dashboard.process.send_signal(number)
-        assert dashboard.process.wait(10) == 0
+        assert dashboard.process.wait(60) == 0
         assert not server.is_running()
 
 
@@ -48,8 +48,8 @@ def test_its_server_does_not_outlive_it_when_it_is_killed(tmp_path) -> None:
     with running_dashboard(tmp_path) as dashboard:
         server = dashboard.server()
         dashboard.process.kill()
-        dashboard.process.wait(10)
-        _, alive = psutil.wait_procs([server], timeout=10)
+        dashboard.process.wait(60)
+        _, alive = psutil.wait_procs([server], timeout=60)
         # Where nobody reaps orphans, one that has ended stays in the list of processes.
         alive = [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
         for each in alive:
@@ -60,7 +60,7 @@ def test_its_server_does_not_outlive_it_when_it_is_killed(tmp_path) -> None:
 def test_when_its_server_dies_it_says_so_and_fails(tmp_path, capfd) -> None:
     with running_dashboard(tmp_path) as dashboard:
         dashboard.server().kill()
-        assert dashboard.process.wait(10) == 1
+        assert dashboard.process.wait(60) == 1
     said = capfd.readouterr().err
     assert "ended by itself with exit code -9" in said
     assert "Traceback" not in said

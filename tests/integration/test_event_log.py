@@ -118,7 +118,7 @@ def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert entered.wait(5)
+    assert entered.wait(60)
     assert not done
     other.execute("COMMIT")
     thread.join(timeout=20)

@@ -20,6 +20,8 @@ from tests.conftest import ROOT, Home
 from tests.integration.test_styles import running, settings_of
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 ORDERS = 200
 
 
