@@ -158,7 +158,7 @@ def _desk(settings: Settings) -> LetterDesk:
     try:
         desk, _servers = _reached(settings)
     except BrokerError as error:
-        _warn(f"only what was known before: {error}")
+        _warn(f"only letters that were seen before: {error}")
         return LetterDesk(settings.database("dead_letters"))
     return desk
 

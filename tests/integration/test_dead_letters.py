@@ -299,3 +299,8 @@ def test_unknown_letters_and_a_missing_broker_are_said(shop: Home) -> None:
     assert listed.returncode == 0, listed.stderr
     assert "seen before" in listed.stderr
     assert "orders/" in listed.stdout
+    name = letters(shop, "--state", "all")[0]["letter"]
+    sent = away.shop("dead-letters", "send", name, "--again")
+    assert sent.returncode == 1
+    assert "127.0.0.1:9" in sent.stderr
+    assert shop.count("dead_letters", "outbox WHERE NOT published") == 0
