@@ -21,7 +21,7 @@ def wait_until_settled(
     settings: Settings,
     servers: str,
     check: Callable[[], None] = lambda: None,
-    stalled_after: float = 120.0,
+    stalled_after: float | None = None,
 ) -> int:
     """Wait until no order is open, no outbox holds anything, and the projections have it all.
 
@@ -29,7 +29,8 @@ def wait_until_settled(
         settings: the settings.
         servers: where the broker is.
         check: called again and again meanwhile; it raises to give up.
-        stalled_after: seconds without any progress after which waiting is given up.
+        stalled_after: seconds without any progress after which waiting is given up; else so many
+            that a watchdog has ended a worker that is stuck, and another has taken its place.
 
     Returns:
         The log position that the projections have reached.
@@ -37,6 +38,7 @@ def wait_until_settled(
     Raises:
         ShopError: nothing moved for too long; the message says what is left.
     """
+    patience = 2 * settings.stalled_after + 60 if stalled_after is None else stalled_after
     orders = order_service(settings)
     services = {name: make(settings) for name, make in SERVICES.items()}
     log, projections = open_report(settings)
@@ -56,9 +58,9 @@ def wait_until_settled(
             now = (open_now, outboxes, behind)
             if now != last:
                 last, moved_at = now, time.monotonic()
-            elif time.monotonic() - moved_at > stalled_after:
+            elif time.monotonic() - moved_at > patience:
                 raise ShopError(
-                    f"nothing moved for {stalled_after:g} s: {open_now} orders are open, the "
+                    f"nothing moved for {patience:g} s: {open_now} orders are open, the "
                     f"recorder is {behind} records behind, outboxes hold {outboxes}. Look into "
                     f"{settings.home / 'logs'}"
                 )

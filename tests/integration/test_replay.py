@@ -6,9 +6,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
@@ -27,6 +28,7 @@ from domain.errors import StoreError
 from event_log.database import Database, table_of
 from event_log.log import last_position
 from reporting import projector
+from reporting import replay as replaying
 from reporting.agreement import disagreements
 from reporting.projections import all_projections
 from reporting.projector import catch_up, live, open_projections
@@ -49,6 +51,7 @@ DYING = """
 import os, sys
 from sqlalchemy import Engine, event
 from reporting import projector
+from reporting import replay as replaying
 projector.BATCH = {batch}
 number, left = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 @event.listens_for(Engine, "before_cursor_execute")
@@ -213,27 +216,67 @@ def test_one_projection_may_be_chosen_and_the_others_stay(place: Place) -> None:
     place.mark()
     replay(place.log, place.projections, [all_projections()["stories"]])
     assert place.marked() == set(all_projections()) - {"stories"}
+    done = place.home.shop("replay", "revenue", "--json")
+    assert json.loads(done.stdout)["projections"] == ["revenue"]
+    assert place.marked() == set(all_projections()) - {"stories", "revenue"}
+
+
+def test_projections_that_were_never_made_are_at_the_logs_end_afterwards(place: Place) -> None:
+    before = place.tables()
+    fresh = replaced(place, projections=open_projections(place.home.path / "fresh.sqlite"))
+    done = replay(fresh.log, fresh.projections, everything())
+    assert fresh.tables() == before
+    assert set(fresh.positions().values()) == {done.position} == {last_position(place.log)}
+
+
+def test_what_comes_just_before_the_swap_is_in_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = replaying._swap
+    late = new_orders(place)
+
+    def swap_late(*arguments: Any) -> int:
+        late()
+        return swap(*arguments)
+
+    monkeypatch.setattr(replaying, "_swap", swap_late)
+    end = last_position(place.log)
+    done = replay(place.log, place.projections, everything())
+    assert done.position == last_position(place.log) > end
+    assert set(place.positions().values()) == {done.position}
+    for projection in everything():
+        assert disagreements(place.log, place.projections, projection, done.position) == []
+
+
+def new_orders(place: Place) -> Callable[[], None]:
+    """Something that records more orders, each time that it is called."""
+    purchases = read_purchases(expected.DATA, "USD")[0]
+    coming = iter(range(ORDERS, ORDERS + 10 * MORE, MORE))
+    again = Shop(place.log.path.parent.parent / "again")
+    again.place(purchases[:ORDERS])
+    again.run()
+    shop = Shop(place.log.path.parent)
+    shop.topics = again.topics
+
+    def record() -> None:
+        first = next(coming)
+        shop.place(purchases[first : first + MORE])
+        shop.run()
+
+    return record
 
 
 def test_the_live_view_serves_and_is_kept_up_to_date_until_the_swap(
     place: Place, small_batches: None
 ) -> None:
     """Orders come in while rows are made, and again while they are checked."""
-    purchases = read_purchases(expected.DATA, "USD")[0]
-    coming = iter([purchases[ORDERS : ORDERS + MORE], purchases[ORDERS + MORE : ORDERS + 2 * MORE]])
-    folder = place.log.path.parent
-    shop = Shop(folder)
-    again = Shop(folder.parent / "again")
-    again.place(purchases[:ORDERS])
-    again.run()
-    shop.topics = again.topics
+    record = new_orders(place)
     seen: list[int] = []
 
     def progress(what: str, done: int, total: int) -> None:
         if (what, len(seen)) not in {("replayed", 0), (CHECKING_LOG, 1)} or not done:
             return
-        shop.place(next(coming))
-        shop.run()
+        record()
         reached = catch_up(place.log, place.projections)
         assert reached == last_position(place.log)
         now = report(place.projections, "USD")
