@@ -11,11 +11,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -38,6 +41,15 @@ def progress_bar(what: str) -> Progress:
         console=err,
         disable=not err.is_terminal,
     )
+
+
+class RateColumn(ProgressColumn):
+    """A progress bar's column: how many a second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate as a whole number."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:

@@ -10,15 +10,15 @@ from typing import Any
 import click
 import typer
 
-from domain.errors import ContractError, MalformedRecord, ShopError, UnknownType
+from domain.errors import ContractError, ShopError
 from request_reply.correlation import EXPIRY_TIME, expiry_of
 from request_reply.replies import correlation_id_of, understand_reply
 from request_reply.requests import BrokenRequest, Unaddressed, understand_request
-from transport.codec import type_name
+from services.batch import understand_carried
 from transport.envelope import format_time
 from transport.letters import OURS, DeadLetter
-from transport.records import Record, understand
-from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, TOPICS
+from transport.records import Record
+from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def checked(letter: DeadLetter, reply_topics: frozenset[str]) -> None:
         elif failure.topic == PAYMENT_REPLIES:
             understand_reply(record, correlation_id_of(record))
         else:
-            _understand_event(record)
+            understand_carried(record)
     except ContractError as error:
         raise ShopError(f"so it would be refused again, nothing is changed: {error}") from error
 
@@ -119,18 +119,6 @@ def past_deadline(letter: DeadLetter, now: datetime) -> str | None:
         f"{name} was to be decided by {format_time(until)}, so it will be answered as expired; "
         f"`shop dead-letters edit {name} --remove-header {EXPIRY_TIME}` has it decided all the same"
     )
-
-
-def _understand_event(record: Record) -> None:
-    delivery = understand(record)
-    carried = next(topic.carries for topic in TOPICS if topic.name == record.topic)
-    if type(delivery.payload) not in carried:
-        raise UnknownType(
-            f"{delivery.envelope.type} does not belong on topic {record.topic}, which carries "
-            + ", ".join(sorted(type_name(kind) for kind in carried))
-        )
-    if "\0" in delivery.envelope.id:
-        raise MalformedRecord("header ce_id has a NUL character")
 
 
 def _pair(text: str) -> tuple[str, str]:

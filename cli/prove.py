@@ -10,16 +10,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.text import Text
 
 from cli.composition import bootstrap_servers
-from cli.console import err, out, print_json
+from cli.console import RateColumn, err, out, print_json
 from cli.settings import Settings
 from domain.errors import BrokerError
 from domain.money import MINOR_UNITS, format_amount
@@ -113,7 +110,7 @@ def _bar(name: str) -> Iterator[proof.Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TaskProgressColumn(),
-        _Rate(),
+        RateColumn(),
         TimeRemainingColumn(),
         console=err,
         transient=True,
@@ -122,15 +119,6 @@ def _bar(name: str) -> Iterator[proof.Progress]:
     with bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-class _Rate(ProgressColumn):
-    """How many a second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate as a whole number."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
 
 def _print(part: Part) -> None:

@@ -11,11 +11,10 @@ from typing import Annotated
 import typer
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
-from rich.progress import Progress, ProgressColumn, Task, TaskID
-from rich.text import Text
+from rich.progress import Progress, TaskID
 
 from cli.composition import bootstrap_servers, publisher
-from cli.console import err, out, print_json, progress_bar
+from cli.console import RateColumn, err, out, print_json, progress_bar
 from cli.report import moment
 from cli.settings import Settings
 from domain.contracts import AuthorizationFailed, payload_of
@@ -30,10 +29,11 @@ from reporting.projector import open_projections
 from reporting.proof_of_log import open_log_to_prove
 from reporting.replay import ReplayRefused
 from transport.clients import admin_client
+from transport.cluster import ClusterView
 from transport.codec import decode
 from transport.envelope import Envelope, to_headers
 from transport.records import Outgoing
-from transport.topics import TOPICS, dead_letter_topic, end_offsets
+from transport.topics import TOPICS, dead_letter_topic, topic_config
 
 PUBLISHED_AT_ONCE = 5000
 """Events that are sent before the broker's answers are waited for."""
@@ -207,11 +207,7 @@ def _prepare_topic(settings: Settings, servers: str, topic: str, *, resumed: boo
     admin = admin_client(servers)
     try:
         if topic not in admin.list_topics(timeout=30).topics:
-            config = {
-                "retention.ms": str(settings.retention_days * 24 * 3600 * 1000),
-                "cleanup.policy": "delete",
-                "min.insync.replicas": str(max(1, settings.replication - 1)),
-            }
+            config = topic_config(settings.replication, settings.retention_days)
             new = NewTopic(topic, settings.partitions, settings.replication, config=config)
             admin.create_topics([new])[topic].result(timeout=30)
             return
@@ -219,7 +215,7 @@ def _prepare_topic(settings: Settings, servers: str, topic: str, *, resumed: boo
         raise BrokerError(
             f"topic {topic} can't be created on {servers}: {error.args[0].str()}"
         ) from error
-    records = 0 if resumed else sum(end_offsets(servers, [topic]).values())
+    records = 0 if resumed else sum(ClusterView(servers).ends([topic]).values())
     if records:
         raise ShopError(
             f"topic {topic} has {records:,} records already: name a new one, or go on where an "
@@ -229,17 +225,8 @@ def _prepare_topic(settings: Settings, servers: str, topic: str, *, resumed: boo
 
 def _bar() -> Progress:
     bar = progress_bar("{task.description}")
-    bar.columns = (*bar.columns, _Rate())
+    bar.columns = (*bar.columns, RateColumn())
     return bar
-
-
-class _Rate(ProgressColumn):
-    """How many a second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate as a whole number."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from event_log.inbox import next_offsets
 from event_log.outbox import waiting
 from reporting.projector import catch_up
 from services.recorder import RecorderService
-from transport.topics import end_offsets
+from transport.cluster import ClusterView
 
 POLL_SECONDS = 0.2
 
@@ -42,6 +42,7 @@ def wait_until_settled(
     orders = order_service(settings)
     services = {name: make(settings) for name, make in SERVICES.items()}
     log, projections = open_report(settings)
+    cluster = ClusterView(servers)
     known = orders.known_orders()
     last: object = None
     moved_at = time.monotonic()
@@ -51,7 +52,7 @@ def wait_until_settled(
             check()
             open_now = orders.open_orders()
             outboxes = {name: waiting(service.database) for name, service in services.items()}
-            behind = _behind(services["recorder"].database, servers)
+            behind = _behind(services["recorder"].database, cluster)
             bar.update(task, completed=known - open_now)
             if not open_now and not behind and not any(outboxes.values()):
                 return catch_up(log, projections)
@@ -67,9 +68,9 @@ def wait_until_settled(
             time.sleep(POLL_SECONDS)
 
 
-def _behind(log: Database, servers: str) -> int:
+def _behind(log: Database, cluster: ClusterView) -> int:
     """How many records of the event topics the recorder has not taken in."""
     with log.reading() as connection:
         handled = next_offsets(connection)
-    ends = end_offsets(servers, RecorderService.subscriptions)
+    ends = cluster.ends(RecorderService.subscriptions)
     return sum(max(0, end - handled.get(place, 0)) for place, end in ends.items())

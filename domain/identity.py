@@ -39,5 +39,9 @@ def message_id_of(contract: Event | Message) -> str:
     An order has one of each kind, whichever way and however often it was asked for; accepted and
     declined are two answers to one question and share an id.
     """
-    order_id = payload_of(contract).order_id
-    return str(uuid5(_NAMESPACE, f"{order_id}/{_SAYS[type(contract)]}"))
+    return message_id(type(contract), payload_of(contract).order_id)
+
+
+def message_id(kind: type[Event | Message], order_id: str) -> str:
+    """The id of the event or message of a kind that an order has."""
+    return str(uuid5(_NAMESPACE, f"{order_id}/{_SAYS[kind]}"))

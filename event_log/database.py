@@ -10,7 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import (
+    DDL,
     ColumnElement,
     Connection,
     Dialect,
@@ -116,9 +118,9 @@ class Database:
 
     def _claim_schema(self, connection: Connection) -> None:
         found = connection.exec_driver_sql("PRAGMA user_version").scalar()
-        empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
         if found == SCHEMA_VERSION:
             return
+        empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
         if not empty.scalar():
             raise StoreError(
                 f"database {self.path} has tables of version {found}, and this program's are "
@@ -196,6 +198,13 @@ class Database:
         self.engine.dispose()
 
 
+pack_headers = msgspec.msgpack.Encoder().encode
+"""A record's headers as a column of bytes; those without a value stay so."""
+
+unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+"""The headers in a column that `pack_headers` wrote."""
+
+
 def among(column: ColumnElement[Any], values: Iterable[str | int]) -> ColumnElement[bool]:
     """Whether `column` is one of `values`, passed as one parameter however many they are."""
     listed = func.json_each(json.dumps(list(values))).table_valued("value")
@@ -206,6 +215,19 @@ def table_of(model: type[SQLModel]) -> Table:
     """The SQLAlchemy Core table of a SQLModel class, for the hot path."""
     table: Table = model.__table__  # type: ignore[attr-defined]
     return table
+
+
+def append_only(table: Table, why: str) -> None:
+    """Let a table refuse update and delete from its creation on, saying `why`."""
+    for verb in ("UPDATE", "DELETE"):
+        event.listen(
+            table,
+            "after_create",
+            DDL(  # type: ignore[no-untyped-call]
+                f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
+                f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
+            ),
+        )
 
 
 def _engine(url: str) -> Engine:

@@ -54,16 +54,22 @@ def not_yet_handled(
     rows = connection.execute(
         select(_inbox.c.event_id, _inbox.c.digest).where(among(_inbox.c.event_id, ids))
     )
-    seen: dict[str, bytes] = {row.event_id: row.digest for row in rows}
-    fresh, reused = [], []
+    before: dict[str, bytes] = {row.event_id: row.digest for row in rows}
+    firsts: dict[str, Delivery] = {}
+    reused = []
     for delivery in deliveries:
-        known = seen.get(delivery.envelope.id)
-        if known is None:
-            seen[delivery.envelope.id] = digest(delivery.payload)
-            fresh.append(delivery)
-        elif known != digest(delivery.payload):
-            reused.append((delivery, id_reused(delivery.envelope.id)))
-    return fresh, reused
+        event_id = delivery.envelope.id
+        # Only what comes again is compared: `mark_handled` takes the digest of what is new.
+        if event_id in before:
+            said = before[event_id]
+        elif event_id in firsts:
+            said = digest(firsts[event_id].payload)
+        else:
+            firsts[event_id] = delivery
+            continue
+        if said != digest(delivery.payload):
+            reused.append((delivery, id_reused(event_id)))
+    return list(firsts.values()), reused
 
 
 def id_reused(event_id: str) -> IdReused:

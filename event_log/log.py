@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import DDL, Column, Connection, UniqueConstraint, event, select
+from sqlalchemy import Column, Connection, UniqueConstraint, select
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationFailed, Event, RecordRevenue, payload_of
 from domain.errors import IdReused, StoreError
 from domain.identity import message_id_of
-from event_log.database import Database, UtcTime, among, table_of
+from event_log.database import Database, UtcTime, among, append_only, table_of
 from event_log.inbox import id_reused
 from transport.codec import decode, type_name
 from transport.envelope import format_time
@@ -82,15 +82,7 @@ class RepeatRow(SQLModel, table=True):
 _events = table_of(EventRow)
 _repeats = table_of(RepeatRow)
 
-for _verb in ("UPDATE", "DELETE"):
-    event.listen(
-        _events,
-        "after_create",
-        DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER event_log_no_{_verb.lower()} BEFORE {_verb} ON event_log "
-            "BEGIN SELECT RAISE(ABORT, 'the event log is append-only'); END"
-        ),
-    )
+append_only(_events, "the event log is append-only")
 
 _canonical = msgspec.json.Encoder().encode
 
@@ -195,7 +187,9 @@ def _split(
 ) -> tuple[list[Delivery], list[Delivery], list[tuple[Delivery, IdReused]]]:
     ids = [event_id_of(delivery) for delivery in deliveries]
     known: dict[str, tuple[tuple[str, int, int], Event]] = {}
-    for row in connection.execute(select(_events).where(among(_events.c.event_id, ids))):
+    names = ("event_id", "topic", "partition", "offset", "type", "version", "body")
+    columns = [_events.c[name] for name in names]
+    for row in connection.execute(select(*columns).where(among(_events.c.event_id, ids))):
         event = decode(f"{row.type}.v{row.version}", row.body)
         known[row.event_id] = (row.topic, row.partition, row.offset), event  # type: ignore[assignment]
     new, repeats, reused = [], [], []

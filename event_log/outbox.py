@@ -4,12 +4,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-import msgspec
 from filelock import FileLock
 from sqlalchemy import Connection, Index, func, select, update
 from sqlmodel import Field, SQLModel
 
-from event_log.database import Database, among, table_of
+from event_log.database import Database, among, pack_headers, table_of, unpack_headers
 from transport.records import Outgoing
 
 _log = logging.getLogger(__name__)
@@ -31,9 +30,6 @@ class OutboxRow(SQLModel, table=True):
 _outbox = table_of(OutboxRow)
 Index("outbox_waiting", _outbox.c.id, sqlite_where=_outbox.c.published.is_(False))
 
-_encode_headers = msgspec.msgpack.Encoder().encode
-_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
-
 
 class Publishes(Protocol):
     """Something that publishes records in order and returns when they are safe."""
@@ -49,7 +45,7 @@ def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
             "topic": record.topic,
             "partition": record.partition,
             "key": record.key,
-            "headers": _encode_headers(record.headers),
+            "headers": pack_headers(record.headers),
             "body": record.body,
             "published": False,
         }
@@ -108,7 +104,7 @@ class Relay:
             self._publisher.publish(
                 [
                     Outgoing(
-                        row.topic, row.key, _decode_headers(row.headers), row.body, row.partition
+                        row.topic, row.key, unpack_headers(row.headers), row.body, row.partition
                     )
                     for row in rows
                 ]

@@ -4,10 +4,9 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import select
 
-from event_log.database import Database, table_of
+from event_log.database import Database, table_of, unpack_headers
 from event_log.outbox import OutboxRow
 from reporting.proof_records import digest_of
 from reporting.proof_topics import Topics
@@ -19,7 +18,6 @@ _outbox = table_of(OutboxRow)
 _WAITING = select(_outbox.c.topic, _outbox.c.key, _outbox.c.headers, _outbox.c.body).where(
     _outbox.c.published.is_(False)
 )
-_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
 
 class Letter(NamedTuple):
@@ -96,4 +94,4 @@ def letter_in(record: Record) -> Letter | None:
 
 
 def _record_of(row: Any) -> Record:
-    return Record(row.topic, 0, 0, row.key, row.body, tuple(_decode_headers(row.headers)))
+    return Record(row.topic, 0, 0, row.key, row.body, tuple(unpack_headers(row.headers)))

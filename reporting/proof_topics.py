@@ -1,15 +1,15 @@
 """Topics as a proof reads them: where partitions begin and end, and all their records in order."""
 
 from collections.abc import Iterable, Iterator
-from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from domain.errors import BrokerError, ForeignCluster
 from transport.clients import cluster_id, consumer_client
-from transport.records import Record, record_of
+from transport.reading import read_between
+from transport.records import Record
 from transport.topics import TopicPartition
 
 TIMEOUT_SECONDS = 30.0
@@ -110,31 +110,16 @@ class KafkaTopics:
         Raises:
             BrokerError: the broker is silent for 30 s.
         """
-        if span.low >= span.end:
-            return
-        self._consumer.assign([KafkaTopicPartition(*place, span.low)])
         try:
-            quiet_until = monotonic() + TIMEOUT_SECONDS
-            after = span.low
-            while after < span.end:
-                # `consume` waits for a full batch or its whole timeout: so it gets a short one.
-                messages = self._consumer.consume(BATCH, timeout=0.05)
-                records = [record_of(each) for each in messages if each.error() is None]
-                ended = any(_is_end_of(place, each) for each in messages)
-                if wanted := [record for record in records if record.offset < span.end]:
-                    yield wanted
-                if records:
-                    after = records[-1].offset + 1
-                    quiet_until = monotonic() + TIMEOUT_SECONDS
-                if ended:
-                    # The last offsets may hold no record, and this is said once.
-                    return
-                if monotonic() > quiet_until:
-                    raise BrokerError(
-                        f"{place.topic}[{place.partition}]@{after} could not be read from "
-                        f"{self._servers} within {TIMEOUT_SECONDS:g} s: try again, or leave Kafka "
-                        "out with --offline"
-                    )
+            yield from read_between(
+                self._consumer, place, span.low, span.end, BATCH, TIMEOUT_SECONDS
+            )
+        except TimeoutError as error:
+            raise BrokerError(
+                f"{place.topic}[{place.partition}] could not be read up to offset {span.end} from "
+                f"{self._servers} within {TIMEOUT_SECONDS:g} s: try again, or leave Kafka out with "
+                "--offline"
+            ) from error
         except KafkaException as error:
             raise self._silent(error) from error
         finally:
@@ -149,10 +134,3 @@ class KafkaTopics:
             f"the broker at {self._servers} does not answer: {error.args[0].str()}. Try again, or "
             "leave Kafka out with --offline"
         )
-
-
-def _is_end_of(place: TopicPartition, message: Message) -> bool:
-    error: Any = message.error()
-    if error is None or error.code() != KafkaError._PARTITION_EOF:
-        return False
-    return (message.topic(), message.partition()) == place

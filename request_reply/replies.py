@@ -9,10 +9,9 @@ from domain.contracts import (
     AuthorizationFailed,
     AuthorizePayment,
     Contract,
-    NewOrder,
 )
 from domain.errors import MalformedRecord, UnknownType
-from domain.identity import message_id_of
+from domain.identity import message_id
 from request_reply.correlation import CORRELATION_ID
 from request_reply.outcomes import Accepted, Declined, ErrorReply, Outcome
 from services.asking import Reply
@@ -73,18 +72,11 @@ def _refuse_contradictions(record: Record, correlation_id: str, said: Authorizat
             f"the key is {record.key[:MAX_ATTRIBUTE_BYTES]!r}, "
             f"the body says customer {said.customer_id!r}"
         )
-    if correlation_id != _request_id_of(said):
+    if correlation_id != message_id(AuthorizePayment, said.order_id):
         raise MalformedRecord(
             f"correlation id {correlation_id} is not that of a request for order "
             f"{said.order_id!r}, which the body is about"
         )
-
-
-def _request_id_of(said: Authorization) -> str:
-    order = NewOrder(
-        said.order_id, said.customer_id, said.ordered_at, said.amount, said.items, "unknown"
-    )
-    return message_id_of(AuthorizePayment(order))
 
 
 def _attribute(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None:

@@ -14,7 +14,7 @@ from event_log.outbox import enqueue
 from request_reply.requests import Answer, BrokenRequest, Request, Unaddressed, failed
 from services.payment import PaymentService
 from transport.envelope import format_time
-from transport.letters import dead_letter
+from transport.letters import dead_letters
 from transport.records import Record
 from transport.topics import TopicPartition
 
@@ -115,13 +115,8 @@ class Verdicts:
     def _keep(self, connection: Connection, verdicts: Sequence[Verdict]) -> bool:
         """Write dead letters and positions; a record that came before has its letter already."""
         now = self._clock()
-        before = next_offsets(connection)
-        letters = [
-            dead_letter(record, NAME, verdict.why, now)
-            for verdict in verdicts
-            if verdict.why is not None
-            and (record := verdict.asked.record).offset >= before.get(_place(record), 0)
-        ]
+        refused = [(each.asked.record, each.why) for each in verdicts if each.why is not None]
+        letters = dead_letters(refused, NAME, now, next_offsets(connection))
         advance(connection, after([verdict.asked.record for verdict in verdicts]), now)
         return enqueue(connection, letters) > 0
 

@@ -15,7 +15,7 @@ from event_log.outbox import enqueue
 from services.asked import Asked, keep_asked, keep_states, states_of, unanswered
 from services.early import take_early
 from services.order import SOURCE, OrderService, load_orders, save_orders
-from transport.letters import dead_letter
+from transport.letters import dead_letters
 from transport.records import Outgoing, Record, outgoing
 from transport.topics import TopicPartition
 
@@ -96,12 +96,7 @@ class Asking:
         save_orders(connection, changed.values())
         waited = self._give_their_turn(connection, changed, now)
         keep_states(connection, stand, now)
-        known = next_offsets(connection) if unusable else {}
-        out += [
-            dead_letter(record, NAME, why, now)
-            for record, why in unusable
-            if record.offset >= known.get(TopicPartition(record.topic, record.partition), 0)
-        ]
+        out += dead_letters(unusable, NAME, now, next_offsets(connection) if unusable else {})
         advance(connection, offsets, now)
         return waited + enqueue(connection, out)
 

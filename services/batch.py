@@ -13,7 +13,7 @@ from event_log.database import Database
 from event_log.inbox import advance, mark_handled, next_offsets, not_yet_handled
 from event_log.outbox import enqueue
 from transport.codec import type_name
-from transport.letters import dead_letter
+from transport.letters import dead_letters
 from transport.records import (
     Delivery,
     Outgoing,
@@ -91,11 +91,7 @@ def handle_batch(
             fresh, reused = not_yet_handled(connection, deliveries)
             refused += [(delivery.record, why) for delivery, why in reused]
         handled = service.handle(connection, fresh, now)
-        letters = [
-            dead_letter(record, service.name, why, now)
-            for record, why in [*refused, *handled.refused]
-            if record.offset >= before.get(TopicPartition(record.topic, record.partition), 0)
-        ]
+        letters = dead_letters([*refused, *handled.refused], service.name, now, before)
         count = enqueue(connection, [*handled.outgoing, *letters])
         if service.inbox:
             mark_handled(connection, fresh)
@@ -123,13 +119,19 @@ def _understand_all(
         if wanted is not None and _type_of(record) not in wanted:
             continue
         try:
-            deliveries.append(_understand(record))
+            deliveries.append(understand_carried(record))
         except ContractError as error:
             broken.append((record, error))
     return deliveries, broken
 
 
-def _understand(record: Record) -> Delivery:
+def understand_carried(record: Record) -> Delivery:
+    """Decode a record as a service takes it in: its topic must carry what it says.
+
+    Raises:
+        UnknownType: there is no contract of its type, or its topic carries no such record.
+        MalformedRecord: envelope, body or key break the contract.
+    """
     delivery = understand(record)
     carried = _CARRIED[record.topic]
     if type(delivery.payload) not in carried:

@@ -3,12 +3,11 @@
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
-import msgspec
 from sqlalchemy import Connection, delete, select
 from sqlmodel import Field, SQLModel
 
 from domain.errors import ContractError
-from event_log.database import among, table_of
+from event_log.database import among, pack_headers, table_of, unpack_headers
 from event_log.inbox import InboxRow
 from event_log.outbox import enqueue
 from transport.letters import dead_letter
@@ -34,8 +33,6 @@ class EarlyRow(SQLModel, table=True):
 
 _early = table_of(EarlyRow)
 _inbox = table_of(InboxRow)
-_encode_headers = msgspec.msgpack.Encoder().encode
-_decode_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes | None], ...]).decode
 
 
 def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
@@ -48,7 +45,7 @@ def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
             "partition": delivery.record.partition,
             "offset": delivery.record.offset,
             "key": delivery.record.key,
-            "headers": _encode_headers(delivery.record.headers),
+            "headers": pack_headers(delivery.record.headers),
             "body": delivery.record.value,
         }
         for delivery in deliveries
@@ -71,7 +68,7 @@ def take_early(connection: Connection, order_ids: Collection[str]) -> list[Deliv
     letters: list[Outgoing] = []
     spoilt: list[str] = []
     for row in connection.execute(select(_early).where(theirs)):
-        headers = _decode_headers(row.headers)
+        headers = tuple(unpack_headers(row.headers))
         record = Record(row.topic, row.partition, row.offset, row.key, row.body, headers)
         try:
             taken.append(understand(record))

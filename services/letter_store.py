@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import DDL, Column, Connection, Row, UniqueConstraint, event, select
+from sqlalchemy import Column, Connection, Row, UniqueConstraint, select
 from sqlmodel import Field, SQLModel
 
 from domain.letters import Action, LetterState, state_after
-from event_log.database import UtcTime, table_of
+from event_log.database import UtcTime, append_only, pack_headers, table_of, unpack_headers
 from transport.envelope import format_time, parse_time
 from transport.letters import DeadLetter, Failure
 
@@ -53,18 +53,9 @@ class LetterActionRow(SQLModel, table=True):
 _letters = table_of(LetterRow)
 _actions = table_of(LetterActionRow)
 for _table in (_letters, _actions):
-    for _verb in ("UPDATE", "DELETE"):
-        event.listen(
-            _table,
-            "after_create",
-            DDL(  # type: ignore[no-untyped-call]
-                f"CREATE TRIGGER {_table.name}_no_{_verb.lower()} BEFORE {_verb} ON {_table.name} "
-                "BEGIN SELECT RAISE(ABORT, 'dead letters are kept for good'); END"
-            ),
-        )
+    append_only(_table, "dead letters are kept for good")
 
-_pack = msgspec.msgpack.Encoder().encode
-_unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+_pack_history = msgspec.msgpack.Encoder().encode
 _unpack_history = msgspec.msgpack.Decoder(tuple[Failure, ...]).decode
 
 
@@ -164,7 +155,7 @@ def keep_action(
             "at": now,
             "note": note,
             "key": to.key if to else None,
-            "headers": _pack(to.headers) if to else None,
+            "headers": pack_headers(to.headers) if to else None,
             "body": to.body if to else None,
         },
     )
@@ -180,9 +171,9 @@ def _row(letter: DeadLetter) -> dict[str, object]:
         "reason": failure.reason,
         "time": parse_time(failure.time, "dead_letter_time"),
         "tries": letter.tries,
-        "history": _pack(letter.history),
+        "history": _pack_history(letter.history),
         "key": letter.key,
-        "headers": _pack(letter.headers),
+        "headers": pack_headers(letter.headers),
         "body": letter.body,
     }
 
@@ -192,7 +183,7 @@ def _letter(rows: Sequence[Row[Any]], actions: Sequence[Row[Any]]) -> Letter:
     letter = came
     for action in actions:
         if action.action == Action.EDITED:
-            headers = _unpack_headers(action.headers)
+            headers = unpack_headers(action.headers)
             letter = replace(came, key=action.key, headers=headers, body=action.body)
     return Letter(
         name=came.failure.name,
@@ -208,7 +199,7 @@ def _dead_letter(row: Row[Any]) -> DeadLetter:
     when = format_time(row.time)
     return DeadLetter(
         row.key,
-        _unpack_headers(row.headers),
+        unpack_headers(row.headers),
         row.body,
         Failure(row.reason, row.service, row.topic, row.partition, row.offset, when),
         row.tries,

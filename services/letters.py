@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -63,7 +64,8 @@ class LetterDesk:
                     "that file away; it keeps the letters of the former topic"
                 )
             if start < end:
-                for records in read_partition(bootstrap_servers, place, start, end, BATCH):
+                begin = partial(max, start)
+                for records in read_partition(bootstrap_servers, place, begin, end, BATCH):
                     self._keep(place, records, now, refused)
 
     def letters(self) -> list[Letter]:

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, func, inspect, select
 
 from domain.status import Beat
-from event_log.database import table_of
+from event_log.database import table_of, unpack_headers
 from event_log.inbox import PositionRow, last_moves, next_offsets
 from event_log.outbox import OutboxRow
 from services.early import KEPT_BY, EarlyRow
@@ -17,7 +16,6 @@ from services.heartbeat import HeartbeatRow, beats
 from transport.topics import TopicPartition
 
 _outbox = table_of(OutboxRow)
-_decode_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def _waiting(connection: Connection) -> tuple[int, datetime | None]:
     oldest = connection.scalar(
         select(_outbox.c.headers).where(waits).order_by(_outbox.c.id).limit(1)
     )
-    return count, None if oldest is None else _written_at(dict(_decode_headers(oldest)))
+    return count, None if oldest is None else _written_at(dict(unpack_headers(oldest)))
 
 
 def _written_at(headers: Mapping[str, bytes | None]) -> datetime | None:

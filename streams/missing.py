@@ -6,14 +6,10 @@ which are committed with its state, what comes next; what was skipped is read he
 """
 
 from collections.abc import Iterator
-from time import monotonic
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
-from confluent_kafka import TopicPartition as KafkaTopicPartition
-
-from domain.errors import BrokerError, OffsetGap
-from transport.clients import consumer_client
-from transport.records import Record, record_of
+from domain.errors import OffsetGap
+from transport.reading import read_partition
+from transport.records import Record
 from transport.topics import TopicPartition
 
 TIMEOUT_SECONDS = 5.0
@@ -31,60 +27,15 @@ def missing_records(
         OffsetGap: the topic no longer has them.
         BrokerError: they could not be read within 5 s.
     """
-    consumer = consumer_client(bootstrap_servers, "unused", **{"enable.partition.eof": True})
-    try:
-        here = KafkaTopicPartition(place.topic, place.partition)
-        low, _high = consumer.get_watermark_offsets(here, timeout=TIMEOUT_SECONDS)
-        start = low if start is None else start
-        if low > start:
+
+    def begin(low: int) -> int:
+        if start is not None and low > start:
             raise OffsetGap(
                 f"{place.topic}[{place.partition}] has no offsets {start} to {min(low, end) - 1} "
                 "any more, and they were never handled: retention deleted them. Restore them, or "
                 "accept the loss by moving the service's row in its table `positions` on to "
                 f"{low}"
             )
-        consumer.assign([KafkaTopicPartition(place.topic, place.partition, start)])
-        passed = False
-        while start < end and not passed:
-            records, passed = _next_records(consumer, place, end, batch)
-            if records:
-                yield records
-                start = records[-1].offset + 1
-    except KafkaException as error:
-        raise BrokerError(
-            f"{place.topic}[{place.partition}]@{start} can't be read: {error.args[0].str()}"
-        ) from error
-    finally:
-        consumer.close()
+        return low if start is None else start
 
-
-def _next_records(
-    consumer: Consumer, place: TopicPartition, end: int, batch: int
-) -> tuple[list[Record], bool]:
-    """The next records before `end`, and whether all before it were read.
-
-    There may be none: Kafka's own marks of transactions take offsets too.
-    """
-    deadline = monotonic() + TIMEOUT_SECONDS
-    # `consume` waits for a full batch or its whole timeout: so it is called for short ones.
-    while monotonic() < deadline:
-        messages = consumer.consume(batch, timeout=0.2)
-        records = [
-            record_of(message)
-            for message in messages
-            if message.error() is None and (message.offset() or 0) < end
-        ]
-        passed = any(_is_past(message, end) for message in messages)
-        if records or passed:
-            return records, passed
-    raise BrokerError(
-        f"{place.topic}[{place.partition}]: no record before offset {end} came within "
-        f"{TIMEOUT_SECONDS:g} s"
-    )
-
-
-def _is_past(message: Message, end: int) -> bool:
-    trouble = message.error()
-    if trouble is not None:
-        return trouble.code() == KafkaError._PARTITION_EOF
-    return (message.offset() or 0) >= end
+    return read_partition(bootstrap_servers, place, begin, end, batch, TIMEOUT_SECONDS)

@@ -180,10 +180,7 @@ class Worker:
                 # Perhaps it is on its way: only what stands still at the next look was left.
                 self._left[place] = position
                 continue
-            servers, size = self._settings.bootstrap_servers, self._settings.batch
-            for left in missing_records(servers, place, positions.get(place), end, size):
-                _log.warning("%s was left, and %d more", left[0].place, len(left) - 1)
-                self._commit(left)
+            self._handle_directly(place, positions.get(place), end, "left")
 
     def _give_up(self, what: str) -> None:
         _log.exception(
@@ -234,10 +231,15 @@ class Worker:
         for place, first in firsts.items():
             start = self._expected.get(place)
             if start is None or first > start:
-                servers, size = self._settings.bootstrap_servers, self._settings.batch
-                for skipped in missing_records(servers, place, start, first, size):
-                    _log.warning("%s was skipped, and %d more", skipped[0].place, len(skipped) - 1)
-                    self._commit(skipped)
+                self._handle_directly(place, start, first, "skipped")
+
+    def _handle_directly(
+        self, place: TopicPartition, start: int | None, end: int, why: str
+    ) -> None:
+        servers, size = self._settings.bootstrap_servers, self._settings.batch
+        for records in missing_records(servers, place, start, end, size):
+            _log.warning("%s was %s, and %d more", records[0].place, why, len(records) - 1)
+            self._commit(records)
 
 
 class _FaustWorker(faust.Worker):

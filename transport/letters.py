@@ -5,7 +5,7 @@ headers ``dead_letter_…`` that say what was wrong. Sent again, a record carrie
 failures, so that its next letter counts on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ import msgspec
 from domain.errors import ContractError, MalformedRecord
 from transport.envelope import Headers, format_time, parse_time
 from transport.records import Outgoing, Record
-from transport.topics import dead_letter_topic
+from transport.topics import TopicPartition, dead_letter_topic
 
 OURS = "dead_letter_"
 """How the names of our own headers begin; a letter has none other by such a name."""
@@ -96,6 +96,23 @@ def dead_letter(record: Record, service: str, why: ContractError, now: datetime)
     return Outgoing(
         dead_letter_topic(record.topic), record.key, [*headers, *told.items()], record.value
     )
+
+
+def dead_letters(
+    refused: Iterable[tuple[Record, ContractError]],
+    service: str,
+    now: datetime,
+    positions: Mapping[TopicPartition, int],
+) -> list[Outgoing]:
+    """The letters for records at or past a service's positions.
+
+    A record before them came already, and has its letter.
+    """
+    return [
+        dead_letter(record, service, why, now)
+        for record, why in refused
+        if record.offset >= positions.get(TopicPartition(record.topic, record.partition), 0)
+    ]
 
 
 def read_letter(record: Record) -> DeadLetter:

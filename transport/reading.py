@@ -1,9 +1,9 @@
 """Records of a partition from one offset to another, read directly, by no group."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from domain.errors import BrokerError
@@ -15,44 +15,77 @@ TIMEOUT_SECONDS = 30.0
 
 
 def read_partition(
-    bootstrap_servers: str, place: TopicPartition, start: int, end: int, batch: int = 500
+    bootstrap_servers: str,
+    place: TopicPartition,
+    begin: Callable[[int], int],
+    end: int,
+    batch: int,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Iterator[list[Record]]:
-    """Read what a partition still has from offset `start` up to, without, `end`, in batches.
+    """Read what a partition has up to, without, offset `end`, in batches.
+
+    Args:
+        bootstrap_servers: where the topic is.
+        place: the partition.
+        begin: says where to begin, of the first offset that the partition still has; may raise.
+        end: the offset to stop before.
+        batch: most records at a time.
+        timeout: seconds that the broker has for an answer.
 
     Raises:
-        BrokerError: nothing came for 30 s.
+        BrokerError: no answer came in time.
     """
     consumer = consumer_client(bootstrap_servers, "unused", **{"enable.partition.eof": True})
     try:
-        here = KafkaTopicPartition(*place)
-        low, _high = consumer.get_watermark_offsets(here, timeout=TIMEOUT_SECONDS)
-        start = max(start, low)
-        if start < end:
-            consumer.assign([KafkaTopicPartition(*place, start)])
-        while start < end:
-            records, start = _next_records(consumer, place, start, end, batch)
-            if records:
-                yield records
+        low, _high = consumer.get_watermark_offsets(KafkaTopicPartition(*place), timeout=timeout)
+        yield from read_between(consumer, place, begin(low), end, batch, timeout)
     except KafkaException as error:
         raise BrokerError(
-            f"{place.topic}[{place.partition}]@{start} can't be read: {error.args[0].str()}"
+            f"{place.topic}[{place.partition}] can't be read up to offset {end}: "
+            f"{error.args[0].str()}"
+        ) from error
+    except TimeoutError as error:
+        raise BrokerError(
+            f"{place.topic}[{place.partition}]: no record before offset {end} came within "
+            f"{timeout:g} s"
         ) from error
     finally:
         consumer.close()
 
 
-def _next_records(
-    consumer: Consumer, place: TopicPartition, start: int, end: int, batch: int
-) -> tuple[list[Record], int]:
-    deadline = monotonic() + TIMEOUT_SECONDS
-    while monotonic() < deadline:
+def read_between(
+    consumer: Consumer, place: TopicPartition, start: int, end: int, batch: int, timeout: float
+) -> Iterator[list[Record]]:
+    """Read offsets `start` up to, without, `end` by a consumer that tells where partitions end.
+
+    There may be fewer records than offsets: Kafka's own marks of transactions take offsets too.
+
+    Raises:
+        KafkaException: the partition can't be read.
+        TimeoutError: nothing came for `timeout` seconds.
+    """
+    if start >= end:
+        return
+    consumer.assign([KafkaTopicPartition(*place, start)])
+    quiet_until = monotonic() + timeout
+    while start < end:
         # `consume` waits for a full batch or its whole timeout: so it is called for short ones.
-        messages = consumer.consume(batch, timeout=0.2)
+        messages = consumer.consume(batch, timeout=0.05)
         records = [record_of(message) for message in messages if message.error() is None]
+        if wanted := [record for record in records if record.offset < end]:
+            yield wanted
         if records:
-            wanted = [record for record in records if record.offset < end]
-            return wanted, records[-1].offset + 1
-    raise BrokerError(
-        f"{place.topic}[{place.partition}]: no record from offset {start} on came within "
-        f"{TIMEOUT_SECONDS:g} s"
-    )
+            start = records[-1].offset + 1
+            quiet_until = monotonic() + timeout
+        if any(_is_end_of(place, message) for message in messages):
+            # The last offsets may hold no record, and this is said once.
+            return
+        if monotonic() > quiet_until:
+            raise TimeoutError
+
+
+def _is_end_of(place: TopicPartition, message: Message) -> bool:
+    trouble = message.error()
+    if trouble is None or trouble.code() != KafkaError._PARTITION_EOF:
+        return False
+    return (message.topic(), message.partition()) == place

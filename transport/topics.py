@@ -1,12 +1,10 @@
 """Topics: which there are, what they carry, and how they are created."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka import TopicPartition as KafkaTopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from domain.contracts import (
     AuthorizationAccepted,
@@ -70,6 +68,15 @@ def dead_letter_topic(topic: str) -> str:
     return f"{topic}{DEAD_LETTER}"
 
 
+def topic_config(replication: int, retention_days: int) -> dict[str, str]:
+    """How a topic of ours keeps its records, with `replication` copies of each."""
+    return {
+        "retention.ms": str(retention_days * 24 * 3600 * 1000),
+        "cleanup.policy": "delete",
+        "min.insync.replicas": str(max(1, replication - 1)),
+    }
+
+
 def create_topics(
     bootstrap_servers: str, partitions: int, replication: int, retention_days: int
 ) -> list[str]:
@@ -82,11 +89,7 @@ def create_topics(
             partition depends on their number, so it can't be changed under recorded orders.
     """
     admin = admin_client(bootstrap_servers)
-    config = {
-        "retention.ms": str(retention_days * 24 * 3600 * 1000),
-        "cleanup.policy": "delete",
-        "min.insync.replicas": str(max(1, replication - 1)),
-    }
+    config = topic_config(replication, retention_days)
     wanted = {topic.name: partitions for topic in TOPICS}
     wanted |= {dead_letter_topic(topic.name): 1 for topic in TOPICS}
     _check_partitions(admin, wanted)
@@ -128,33 +131,6 @@ def require_topics(bootstrap_servers: str) -> None:
             f"the broker at {bootstrap_servers} has no topic {', '.join(missing)}: "
             "run `shop topics create`"
         )
-
-
-def end_offsets(bootstrap_servers: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    """The offset after the last record, for each partition that has any records.
-
-    Raises:
-        BrokerError: the broker doesn't say within 30 s.
-    """
-    admin = admin_client(bootstrap_servers)
-    try:
-        known = admin.list_topics(timeout=30).topics
-        places = [
-            KafkaTopicPartition(topic, partition)
-            for topic in topics
-            for partition in known[topic].partitions
-        ]
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        answers = admin.list_offsets(dict.fromkeys(places, latest))
-        return {
-            TopicPartition(place.topic, place.partition): answer.result(30).offset
-            for place, answer in answers.items()
-        }
-    except KafkaException as error:
-        raise BrokerError(
-            f"the broker at {bootstrap_servers} does not say where its topics end: "
-            f"{error.args[0].str()}"
-        ) from error
 
 
 def _check_partitions(admin: AdminClient, wanted: dict[str, int]) -> None:

@@ -36,8 +36,9 @@ from request_reply.requester import Requester, RequesterSettings
 from services.asking import Asking
 from tests.interop.peers import answering, bench
 from transport.clients import admin_client
+from transport.cluster import ClusterView
 from transport.local_broker import LocalBroker
-from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, create_topics, end_offsets
+from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, create_topics
 
 IN_FLIGHT = (1, 32, 1024)
 NO_LINGER = ("-Dkafka.producer.linger.ms=0",)
@@ -211,7 +212,7 @@ def _topic(servers: str, name: str) -> None:
 
 @retry(stop=stop_after_delay(30), wait=wait_fixed(0.1), reraise=True)
 def _wait_for_leaders(servers: str, topic: str) -> None:
-    end_offsets(servers, [topic])
+    assert ClusterView(servers).ends([topic])
 
 
 if __name__ == "__main__":

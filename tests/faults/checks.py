@@ -9,16 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
+from event_log.database import unpack_headers
 from event_log.log import GENESIS, RecordedEvent, chain, read
 from services.recorder import RecorderService, open_log
 from tests import expected
 from tests.conftest import Home
 from tests.integration.test_pipeline import header, records
-from transport.topics import TOPICS, dead_letter_topic, end_offsets
-
-_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+from transport.cluster import ClusterView
+from transport.topics import TOPICS, dead_letter_topic
 
 
 @dataclass
@@ -88,7 +86,7 @@ def said_once(world: World) -> list[str]:
     for database in ("order", "payment", "warehouse"):
         ids: Counter[str] = Counter()
         for (packed,) in world.home.rows(database, "SELECT headers FROM outbox"):
-            headers = dict(_headers(packed))
+            headers = dict(unpack_headers(packed))
             if headers["ce_type"] != b"shop.NewOrder.v1":
                 ids[(headers["ce_id"] or b"").decode()] += 1
         wrong += [f"{database} says {each} {n} times" for each, n in ids.items() if n > 1]
@@ -116,7 +114,7 @@ def offsets(world: World) -> list[str]:
     ):
         seen[topic, partition][offset] += 1
     wrong = []
-    for place, end in end_offsets(world.servers, RecorderService.subscriptions).items():
+    for place, end in ClusterView(world.servers).ends(RecorderService.subscriptions).items():
         found = seen[place.topic, place.partition]
         gaps = [offset for offset in range(end) if not found[offset]]
         twice = [offset for offset, times in found.items() if times > 1]
@@ -141,7 +139,7 @@ def hash_chain(world: World) -> list[str]:
 
 def dead_letters(world: World) -> list[str]:
     """Nothing was refused: all that was placed is right."""
-    ends = end_offsets(world.servers, [dead_letter_topic(topic.name) for topic in TOPICS])
+    ends = ClusterView(world.servers).ends(dead_letter_topic(topic.name) for topic in TOPICS)
     return [f"{place.topic} holds {end} letters" for place, end in ends.items() if end]
 
 

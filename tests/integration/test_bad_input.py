@@ -54,6 +54,7 @@ from tests.integration.test_responder import Bench
 from tests.integration.test_styles import running, servers_of, settings_of
 from tests.waiting import wait_for
 from transport.clients import producer_client
+from transport.cluster import ClusterView
 from transport.codec import encode, type_name
 from transport.records import Record, outgoing
 from transport.topics import (
@@ -64,7 +65,6 @@ from transport.topics import (
     REPORTING_REQUESTS,
     WAREHOUSE_REQUESTS,
     dead_letter_topic,
-    end_offsets,
 )
 
 READERS = {
@@ -892,7 +892,7 @@ def all_is_done(shop_settings: Settings, servers: str) -> bool:
             positions[name] = next_offsets(connection)
     # Read after the positions: so what is published meanwhile is seen.
     for topic, readers in READERS.items():
-        for place, end in end_offsets(servers, [topic]).items():
+        for place, end in ClusterView(servers).ends([topic]).items():
             for reader in readers:
                 reached = positions["payment" if reader == "responder" else reader]
                 if reached.get(place, 0) < end:

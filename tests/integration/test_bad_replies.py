@@ -1,8 +1,7 @@
 """What comes to a requester's partition and is no reply: it ends nothing, and is kept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -26,14 +25,14 @@ from services.asked import counts
 from tests.integration.pipes import NOW
 from tests.integration.scripted import Scripted, accepted, new_order, order_of, scripted
 from tests.integration.test_pipeline import records
-from tests.integration.test_requester import FACES, Asker, servers, topics
+from tests.integration.test_requester import FACES, Asker, asker, durable, servers, topics
 from tests.waiting import wait_for
 from transport.clients import Publisher, admin_client
 from transport.codec import encode, type_name
 from transport.envelope import Headers
 from transport.records import Record, outgoing
 
-__all__ = ["servers", "topics"]
+__all__ = ["asker", "durable", "servers", "topics"]
 
 ACCEPTED = "shop.AuthorizationAccepted.v1"
 
@@ -162,22 +161,6 @@ def send(producer: Producer, address: ReturnAddress, sent: Sent) -> None:
         address.topic, sent.value, sent.key, partition=address.partition, headers=headers
     )
     producer.flush(10)
-
-
-@pytest.fixture(params=["in memory", "durable"])
-def asker(
-    request: pytest.FixtureRequest, servers: str, topics: tuple[str, str], tmp_path: Path
-) -> Iterator[Asker]:
-    made = Asker(servers, topics, tmp_path, request.param == "durable")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def durable(servers: str, topics: tuple[str, str], tmp_path: Path) -> Iterator[Asker]:
-    made = Asker(servers, topics, tmp_path, durable=True)
-    yield made
-    made.close()
 
 
 def letters_of(asker: Asker) -> list[tuple[bytes | None, bytes | None, Headers]]:

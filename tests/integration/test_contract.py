@@ -22,7 +22,8 @@ from tests.conftest import Home
 from tests.integration.test_pipeline import header, records
 from tests.integration.test_styles import running, servers_of, settings_of
 from tests.waiting import wait_for
-from transport.topics import AUTHORIZATIONS, ORDERS, end_offsets
+from transport.cluster import ClusterView
+from transport.topics import AUTHORIZATIONS, ORDERS
 
 SECONDS = 60.0
 REFUSED = "refused"
@@ -86,7 +87,7 @@ def taken_in(database: Database, servers: str, topic: str) -> bool:
     """Whether a service has handled all of a topic, and published what follows."""
     with database.reading() as connection:
         positions = next_offsets(connection)
-    ends = end_offsets(servers, [topic])
+    ends = ClusterView(servers).ends([topic])
     behind = sum(end - positions.get(place, 0) for place, end in ends.items())
     return behind == 0 and waiting(database) == 0
 
