@@ -17,6 +17,7 @@ from domain.letters import LetterState
 from event_log.outbox import Relay, waiting
 from services.letter_store import Letter
 from services.letters import LetterDesk
+from transport.cluster import ClusterView
 
 dead_letters_app = typer.Typer(
     help="What could not be handled: look, mend, send again.", no_args_is_help=True
@@ -44,7 +45,9 @@ def list_letters(
         raise typer.BadParameter(f"{state!r} is none of open, sent, dropped, all")
     found = [
         letter
-        for letter in _select(_desk(Settings()).letters(), topic, service, reason, since)
+        for letter in _select(
+            _desk(Settings()).letters(with_bodies=json), topic, service, reason, since
+        )
         if state in ("all", letter.state)
     ]
     if json:
@@ -130,11 +133,12 @@ def send_letters(
     else:
         chosen = [
             letter
-            for letter in _select(desk.letters(), topic, service, reason, since)
+            for letter in _select(desk.letters(with_bodies=False), topic, service, reason, since)
             if again or letter.state is LetterState.OPEN
         ]
     now = datetime.now(UTC)
-    count = desk.send([letter.name for letter in chosen], now, closed_too=again)
+    largest = ClusterView(servers).largest({letter.letter.failure.topic for letter in chosen})
+    count = desk.send([letter.name for letter in chosen], now, closed_too=again, largest=largest)
     for letter in chosen:
         _warn(past_deadline(letter.letter, now))
     _publish(desk, servers)

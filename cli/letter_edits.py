@@ -5,9 +5,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
+import msgspec
 import typer
 
 from domain.errors import ContractError, ShopError
@@ -19,6 +21,8 @@ from transport.envelope import format_time
 from transport.letters import OURS, DeadLetter
 from transport.records import Record
 from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,15 @@ def _bytes_of(argument: str) -> bytes:
 
 def _with_field(body: bytes | None, path: str, value: str) -> bytes:
     try:
-        whole: Any = json.loads(body or b"")
-    except (ValueError, RecursionError) as error:
+        # Numbers that nobody changes stay as they are written.
+        whole: Any = json.loads(
+            body or b"",
+            parse_float=Decimal,
+            parse_int=Decimal,
+            parse_constant=_NoNumber,
+            object_pairs_hook=_each_once,
+        )
+    except (ValueError, RecursionError, InvalidOperation) as error:
         raise ShopError(f"the body is no JSON, so {path} can't be set: give --body") from error
     *parents, last = path.split(".")
     place = whole
@@ -145,11 +156,34 @@ def _with_field(body: bytes | None, path: str, value: str) -> bytes:
     if not isinstance(place, dict):
         raise ShopError(f"the body has no object where {path} would be")
     try:
-        place[last] = json.loads(value)
-    except (ValueError, RecursionError):
+        place[last] = json.loads(
+            value, parse_float=Decimal, parse_int=Decimal, parse_constant=_NoNumber
+        )
+    except (ValueError, RecursionError, InvalidOperation):
         # What is no JSON is meant as text: --set customer_id=x needs no quotes in the shell.
         place[last] = value
     try:
-        return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+        return _encode(whole)
+    except TypeError as error:
+        raise ShopError("the body would have NaN or an infinity, which are no JSON") from error
     except UnicodeEncodeError as error:
         raise ShopError(f"half a character is in the body or in {path}: give --body") from error
+
+
+class _NoNumber:
+    """What Python takes for a number and JSON doesn't: it may only be replaced."""
+
+    def __init__(self, written: str) -> None:
+        self.written = written
+
+
+def _each_once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(items)
+    if len(found) != len(items):
+        names = [name for name, _ in items]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ShopError(
+            f"the body has {doubled!r} twice, and only you know which is meant: give --body or "
+            "--editor"
+        )
+    return found

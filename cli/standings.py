@@ -111,7 +111,7 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
     try:
         known = _looked_up(
             settings.database("dead_letters"),
-            lambda connection: (next_offsets(connection), open_letters(all_letters(connection))),
+            lambda connection: (next_offsets(connection), _open_letters(connection)),
             *(LetterRow, LetterActionRow, PositionRow),
         )
     except StoreError as error:
@@ -123,6 +123,10 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
             if place.topic == dead_letter_topic(topic.name) and unread:
                 counts[topic.name] = counts.get(topic.name, 0) + unread
     return replace(found, dead_letters=counts)
+
+
+def _open_letters(connection: Connection) -> dict[str, int]:
+    return open_letters(all_letters(connection, with_bodies=False))
 
 
 def _with_positions(settings: Settings, found: Found) -> Found:

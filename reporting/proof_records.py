@@ -9,6 +9,7 @@ from domain.errors import ContractError
 from event_log.log import event_id_of
 from transport.codec import decode, type_name
 from transport.envelope import format_time
+from transport.letters import what_fits
 from transport.records import Delivery, Record, understand
 
 RECORDED = "recorded"
@@ -142,8 +143,12 @@ def repeat_differs(record: Record, repeat: Repeat) -> Difference | None:
 
 
 def digest_of(record: Record) -> bytes:
-    """16 bytes that tell whether two records have the same key and body, to the byte."""
-    parts = [b"-" if part is None else b"+" + part for part in (record.key, record.value)]
+    """16 bytes that tell whether two records have the same key and body, to the byte.
+
+    Of a record that is too large for a dead letter, as far as a letter can carry them.
+    """
+    carried, _left_out = what_fits(record)
+    parts = [b"-" if part is None else b"+" + part for part in (carried.key, carried.body)]
     length = len(parts[0]).to_bytes(8, "big")
     return hashlib.blake2b(length + b"".join(parts), digest_size=16).digest()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.errors import MalformedRecord
-from transport.envelope import Headers, format_time, parse_time
+from transport.envelope import Headers, format_time, parse_time, refuse_unreadable
 
 CORRELATION_ID = "kafka_correlationId"
 REPLY_TOPIC = "kafka_replyTopic"
@@ -56,6 +56,8 @@ def return_address(headers: Iterable[tuple[str, bytes | None]]) -> ReturnAddress
     """
     found = _once(headers, CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION)
     correlation = found.get(CORRELATION_ID)
+    if correlation is None:
+        refuse_unreadable(headers)
     if not correlation or len(correlation) > MAX_CORRELATION_BYTES:
         raise MalformedRecord(f"header {CORRELATION_ID} is missing, empty or too long")
     try:

@@ -16,7 +16,7 @@ from request_reply.correlation import CORRELATION_ID
 from request_reply.outcomes import Accepted, Declined, ErrorReply, Outcome
 from services.asking import Reply
 from transport.codec import authorization_type, decode, type_name
-from transport.envelope import MAX_ATTRIBUTE_BYTES
+from transport.envelope import MAX_ATTRIBUTE_BYTES, refuse_unreadable
 from transport.records import Record
 
 
@@ -28,6 +28,7 @@ def correlation_id_of(record: Record) -> str:
     """
     found = [value or b"" for name, value in record.headers if name == CORRELATION_ID]
     if len(found) != 1:
+        refuse_unreadable(record.headers)
         raise MalformedRecord(f"header {CORRELATION_ID} is there {len(found)} times, and not once")
     if len(found[0]) != 16:
         raise MalformedRecord(f"header {CORRELATION_ID} has {len(found[0])} bytes; ours have 16")

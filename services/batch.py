@@ -94,7 +94,9 @@ def handle_batch(
         letters = dead_letters([*refused, *handled.refused], service.name, now, before)
         count = enqueue(connection, [*handled.outgoing, *letters])
         if service.inbox:
-            mark_handled(connection, fresh)
+            # What was refused had no effect: sent again, mended or not, it is to have one.
+            without = {id(record) for record, _ in handled.refused}
+            mark_handled(connection, [each for each in fresh if id(each.record) not in without])
         advance(connection, _after(records), now)
         decided = perf_counter()
         return count

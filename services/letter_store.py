@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Row, UniqueConstraint, select
+from sqlalchemy import Column, Connection, Row, UniqueConstraint, null, select
 from sqlmodel import Field, SQLModel
 
 from domain.letters import Action, LetterState, state_after
@@ -92,13 +92,23 @@ class Letter:
     came: DeadLetter
 
 
-def all_letters(connection: Connection) -> list[Letter]:
-    """All letters, oldest first: those of one record are one."""
+def all_letters(connection: Connection, *, with_bodies: bool = True) -> list[Letter]:
+    """All letters, oldest first: those of one record are one.
+
+    A few thousand bodies may be more than memory should hold: without them, each is null.
+    """
+    letters, actions = (
+        [
+            null().label("body") if each.name == "body" and not with_bodies else each
+            for each in table.c
+        ]
+        for table in (_letters, _actions)
+    )
     done: dict[tuple[str, int, int], list[Row[Any]]] = {}
-    for row in connection.execute(select(_actions).order_by(_actions.c.id)):
+    for row in connection.execute(select(*actions).order_by(_actions.c.id)):
         done.setdefault((row.topic, row.partition, row.offset), []).append(row)
     found: dict[tuple[str, int, int], list[Row[Any]]] = {}
-    for row in connection.execute(select(_letters).order_by(_letters.c.id)):
+    for row in connection.execute(select(*letters).order_by(_letters.c.id)):
         found.setdefault((row.topic, row.partition, row.offset), []).append(row)
     return [_letter(those, done.get(place, ())) for place, those in found.items()]
 

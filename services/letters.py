@@ -1,6 +1,6 @@
 """The letter desk: every dead letter, and what is done with it."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from services.letter_store import (
     letter_named,
 )
 from transport.cluster import ClusterView
-from transport.letters import DeadLetter, again, read_letter
+from transport.letters import DeadLetter, again, read_letter, size_of
 from transport.reading import read_partition
 from transport.records import Outgoing, Record
 from transport.topics import TOPICS, TopicPartition, dead_letter_topic
@@ -68,10 +68,10 @@ class LetterDesk:
                 for records in read_partition(bootstrap_servers, place, begin, end, BATCH):
                     self._keep(place, records, now, refused)
 
-    def letters(self) -> list[Letter]:
-        """All letters, oldest first."""
+    def letters(self, *, with_bodies: bool = True) -> list[Letter]:
+        """All letters, oldest first; without bodies, each of them is null."""
         with self.database.reading() as connection:
-            return all_letters(connection)
+            return all_letters(connection, with_bodies=with_bodies)
 
     def letter(self, name: str) -> Letter:
         """The letter of a name such as ``orders/2/17``.
@@ -115,19 +115,28 @@ class LetterDesk:
 
         self.database.in_transaction(work)
 
-    def send(self, names: Collection[str], now: datetime, *, closed_too: bool = False) -> int:
+    def send(
+        self,
+        names: Collection[str],
+        now: datetime,
+        *,
+        closed_too: bool = False,
+        largest: Mapping[str, int] | None = None,
+    ) -> int:
         """Put letters into the outbox, on their way back to where they came from: all, or none.
 
         Args:
             names: the letters; each goes once.
             now: the time (UTC, aware).
             closed_too: whether those that were sent or dropped before go again.
+            largest: how many bytes a record may have, by topic; no bound where none is given.
 
         Returns:
             How many go.
 
         Raises:
-            ShopError: one is not there, or was sent or dropped before.
+            ShopError: one is not there, was sent or dropped before, or is too large for its topic:
+                it would hold up all that is sent after it.
         """
 
         def work(connection: Connection) -> int:
@@ -137,7 +146,7 @@ class LetterDesk:
                 if letter.state is not LetterState.OPEN and not closed_too:
                     raise ShopError(f"{_closed(letter)}; --again sends it nevertheless")
                 keep_action(connection, letter, Action.SENT, "", now, None)
-            return enqueue(connection, map(_on_its_way, letters))
+            return enqueue(connection, [_on_its_way(letter, largest or {}) for letter in letters])
 
         return self.database.in_transaction(work)
 
@@ -185,5 +194,12 @@ def _closed(letter: Letter) -> str:
     return f"{letter.name} was {letter.state.value} on {letter.done[-1].at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _on_its_way(letter: Letter) -> Outgoing:
-    return again(letter.letter, to_its_partition=letter.letter.key == letter.came.key)
+def _on_its_way(letter: Letter, largest: Mapping[str, int]) -> Outgoing:
+    sent = again(letter.letter, to_its_partition=letter.letter.key == letter.came.key)
+    size, bound = size_of(sent), largest.get(sent.topic)
+    if bound is not None and size > bound:
+        raise ShopError(
+            f"{letter.name} has {size:,} bytes with its history, and topic {sent.topic} takes "
+            f"{bound:,}: make it smaller, or raise the topic's max.message.bytes"
+        )
+    return sent

@@ -9,7 +9,7 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,19 +17,19 @@ from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
 
-import faust
 import uvloop
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
-from yarl import URL
 
 from domain.errors import BrokerError
 from event_log.inbox import next_offsets
 from services.batch import Service, Spent, handle_batch
 from services.watchdog import STALLED_AFTER_SECONDS, watched
-from streams.lean import EagerTransport, QuietMonitor, RawSchema
+from streams.faust_app import FaustWorker, faust_app
+from streams.lean import RawSchema
 from streams.missing import missing_records
+from streams.readable import pass_over_what_is_unreadable, passed_over
 from streams.relaying import EXIT_FAILED, RelayThread
 from transport.cluster import ClusterView
 from transport.local_broker.interrupts import Interrupts
@@ -38,11 +38,11 @@ from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
 
-FAUST_STOPS_WITHIN_SECONDS = 5.0
-"""How long Faust may take to stop; without a broker it would take a minute."""
-
 IDLE_SECONDS = 3.0
 """How long a worker without records waits before it looks whether some were left."""
+
+PASSED_OVER_SECONDS = 0.5
+"""How often a worker looks whether its client passed over what it can't read."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,13 @@ class Worker:
         # One thread: batches of a service follow one another; the event loop stays free meanwhile.
         self._stopping = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name}-batches")
-        self.app = _app(service, settings)
+        self.app = faust_app(
+            service.name, settings.bootstrap_servers, settings.data, settings.batch
+        )
         channel = self.app.topic(*service.subscriptions, schema=RawSchema())
         self.app.agent(channel, name=f"{service.name}.agent", concurrency=1)(self._consume)
         self.app.timer(IDLE_SECONDS)(self._take_what_was_left)
+        self.app.timer(PASSED_OVER_SECONDS)(self._take_what_was_passed_over)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT, then say where the time went."""
@@ -100,13 +103,14 @@ class Worker:
 
     def _run(self) -> None:
         uvloop.install()
+        pass_over_what_is_unreadable()
         # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
         gc.freeze()
         gc.set_threshold(100_000, 50, 50)
         with self._service.database.reading() as connection:
             self._expected = next_offsets(connection)
         self._relay.start()
-        worker = _FaustWorker(
+        worker = FaustWorker(
             self.app, loglevel="WARN", redirect_stdouts=False, override_logging=False, quiet=True
         )
         _log.info("%s: works on %s", self._service.name, ", ".join(self._service.subscriptions))
@@ -167,6 +171,23 @@ class Worker:
         except Exception:  # noqa: BLE001 whatever it was
             self._give_up("what was left")
 
+    async def _take_what_was_passed_over(self) -> None:
+        """Read at once what Faust's client can't read: it won't come by itself."""
+        ends = passed_over()
+        if not ends:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._handle_passed_over, ends)
+        except BrokerError as error:
+            _log.warning("%s: records wait until they are left: %s", self._service.name, error)
+        except Exception:  # noqa: BLE001 whatever it was
+            self._give_up("what was passed over")
+
+    def _handle_passed_over(self, ends: Mapping[TopicPartition, int]) -> None:
+        for place, end in ends.items():
+            self._handle_directly(place, end, "passed over")
+
     def _handle_left(self, assigned: Sequence[TopicPartition]) -> None:
         ends = self._cluster.ends(self._service.subscriptions)
         with self._service.database.reading() as connection:
@@ -180,7 +201,7 @@ class Worker:
                 # Perhaps it is on its way: only what stands still at the next look was left.
                 self._left[place] = position
                 continue
-            self._handle_directly(place, positions.get(place), end, "left")
+            self._handle_directly(place, end, "left")
 
     def _give_up(self, what: str) -> None:
         _log.exception(
@@ -192,6 +213,41 @@ class Worker:
         os._exit(EXIT_FAILED)
 
     def _handle(self, records: Sequence[Record]) -> None:
+        """Commit records in the order of each partition, and in their place those skipped."""
+        run: list[Record] = []
+        reached: dict[TopicPartition, int] = {}
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            next_offset = reached.get(place, self._expected.get(place, -1))
+            if record.offset > next_offset:
+                self._commit(run)
+                run = []
+                # Once for a batch: transactions leave a gap behind each, in which there is nothing.
+                end = _last(records, place) + 1 if next_offset >= 0 else record.offset
+                self._fetch_what_was_skipped(place, end)
+                reached[place] = self._expected.get(place, 0)
+            if record.offset >= reached.get(place, 0):
+                run.append(record)
+                reached[place] = record.offset + 1
+        self._commit(run)
+
+    def _say_why(self, state: RetryCallState) -> None:
+        why = state.outcome.exception() if state.outcome else None
+        _log.warning(
+            "%s: records can't be read, attempt %d, its partition waits: %s",
+            *(self._service.name, state.attempt_number, why),
+        )
+
+    def _commit(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        if handle_batch(self._service, records, datetime.now(UTC), self.spent):
+            self._relay.wake()
+        for record in records:
+            place = TopicPartition(record.topic, record.partition)
+            self._expected[place] = max(self._expected.get(place, 0), record.offset + 1)
+
+    def _fetch_what_was_skipped(self, place: TopicPartition, end: int) -> None:
         # Order is kept: what follows waits here until the broker gives what comes before it.
         for attempt in Retrying(
             retry=retry_if_exception_type(BrokerError),
@@ -202,92 +258,24 @@ class Worker:
             reraise=True,
         ):
             with attempt:
-                self._fetch_what_was_skipped(records)
-        self._commit(records)
+                self._handle_directly(place, end, "skipped")
 
-    def _say_why(self, state: RetryCallState) -> None:
-        why = state.outcome.exception() if state.outcome else None
-        _log.warning(
-            "%s: records can't be read, attempt %d, its partition waits: %s",
-            *(self._service.name, state.attempt_number, why),
-        )
-
-    def _commit(self, records: Sequence[Record]) -> None:
-        if handle_batch(self._service, records, datetime.now(UTC), self.spent):
-            self._relay.wake()
-        for record in records:
-            place = TopicPartition(record.topic, record.partition)
-            self._expected[place] = max(self._expected.get(place, 0), record.offset + 1)
-
-    def _fetch_what_was_skipped(self, records: Sequence[Record]) -> None:
-        firsts: dict[TopicPartition, int] = {}
-        for record in records:
-            firsts.setdefault(TopicPartition(record.topic, record.partition), record.offset)
-        if all(first <= self._expected.get(place, -1) for place, first in firsts.items()):
-            return
+    def _handle_directly(self, place: TopicPartition, end: int, why: str) -> None:
+        """Read and commit the records of a partition before `end` that nobody has handled."""
         # Another process may have handled them since: what counts is the database.
         with self._service.database.reading() as connection:
             self._expected = next_offsets(connection)
-        for place, first in firsts.items():
-            start = self._expected.get(place)
-            if start is None or first > start:
-                self._handle_directly(place, start, first, "skipped")
-
-    def _handle_directly(
-        self, place: TopicPartition, start: int | None, end: int, why: str
-    ) -> None:
+        start = self._expected.get(place)
+        if start is not None and start >= end:
+            return
         servers, size = self._settings.bootstrap_servers, self._settings.batch
         for records in missing_records(servers, place, start, end, size):
             _log.warning("%s was %s, and %d more", records[0].place, why, len(records) - 1)
             self._commit(records)
 
 
-class _FaustWorker(faust.Worker):
-    """Faust's worker, which is not waited for where it can't stop.
-
-    Its client's thread can end without saying so when the broker is away. What it leaves undone is
-    leaving its consumer group: the database's positions say what was handled.
-    """
-
-    async def stop(self) -> None:
-        """Stop, or go on without having stopped."""
-        stopping = asyncio.ensure_future(super().stop())
-        done, _ = await asyncio.wait({stopping}, timeout=FAUST_STOPS_WITHIN_SECONDS)
-        for each in done:
-            each.result()
-        if not done:
-            _log.warning(
-                "Faust did not stop within %g s and is left behind; the broker takes this process "
-                "out of its group by itself",
-                FAUST_STOPS_WITHIN_SECONDS,
-            )
-
-
-def _app(service: Service, settings: WorkerSettings) -> faust.App:
-    app = faust.App(
-        f"shop-{service.name}",
-        broker=f"kafka://{settings.bootstrap_servers}",
-        datadir=settings.data,
-        store="memory://",
-        key_serializer="raw",
-        value_serializer="raw",
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        consumer_auto_offset_reset="earliest",
-        broker_commit_interval=0.5,
-        # A worker that died holds its partitions back for so long.
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=2.0,
-        broker_max_poll_records=4 * settings.batch,
-        stream_buffer_maxsize=16 * settings.batch,
-        stream_wait_empty=False,
-        cython_optimizations=True,
-        autodiscover=False,
-        Monitor=QuietMonitor,
-    )
-    app.transport = EagerTransport([URL(url) for url in app.conf.broker_consumer], app)
-    return app
+def _last(records: Iterable[Record], place: TopicPartition) -> int:
+    return max(each.offset for each in records if (each.topic, each.partition) == place)
 
 
 def _record(message: Any) -> Record:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure() -> None:
-    """Keep the differences of 70,000 orders short: in full, as on a CI, they take longer than a run."""
+    """Keep differences short: in full, as on a CI, 70,000 orders take longer than a whole run."""
     for name in ("CI", "BUILD_NUMBER"):
         os.environ.pop(name, None)
 

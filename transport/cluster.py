@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaTopicPartition
-from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import ConfigResource, OffsetSpec  # type: ignore[attr-defined]
 
 from domain.errors import BrokerError
 from transport.clients import admin_client, consumer_client
@@ -59,6 +59,24 @@ class ClusterView:
             }
         except (KafkaException, TimeoutError) as error:
             raise self._silent("does not say where its topics end", error) from error
+
+    def largest(self, topics: Iterable[str]) -> dict[str, int]:
+        """How many bytes the largest record may have that a topic takes, by topic.
+
+        Raises:
+            BrokerError: the broker doesn't say in time.
+        """
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+        if not asked:
+            return {}
+        try:
+            answers = self._admin.describe_configs(asked, request_timeout=self._timeout)
+            return {
+                each.name: int(answer.result(self._timeout)["max.message.bytes"].value)
+                for each, answer in answers.items()
+            }
+        except (KafkaException, TimeoutError) as error:
+            raise self._silent("does not say how large a record may be", error) from error
 
     def groups(self, names: Iterable[str]) -> dict[str, Group]:
         """The consumer groups; one that nobody ever joined is ``dead`` and has no members.

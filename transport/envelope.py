@@ -18,6 +18,9 @@ SPEC_VERSION = "1.0"
 MAX_ATTRIBUTE_BYTES = 1024
 """A longer attribute is refused: ids, types and sources have no reason to be longer."""
 
+UNREADABLE = ("headers that can't be read", b"a header's name is not UTF-8")
+"""Stands for the headers of a record that no client in Python can read; they stay in its topic."""
+
 _REQUIRED = frozenset(
     {
         "ce_specversion",
@@ -89,6 +92,7 @@ def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
             except UnicodeDecodeError as error:
                 raise MalformedRecord(f"header {name} is not UTF-8: {error}") from error
     if not found.keys() >= _REQUIRED:
+        refuse_unreadable(headers)
         missing = _REQUIRED - found.keys()
         raise MalformedRecord(f"no header {', '.join(sorted(missing))}")
     if found["ce_specversion"] != SPEC_VERSION:
@@ -104,6 +108,19 @@ def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
         correlation_id=found["ce_correlationid"],
         causation_id=found.get("ce_causationid"),
     )
+
+
+def refuse_unreadable(headers: Iterable[tuple[str, bytes | None]]) -> None:
+    """Say so where headers are missing because they can't be read.
+
+    Raises:
+        MalformedRecord: they can't be.
+    """
+    if UNREADABLE in headers:
+        raise MalformedRecord(
+            "the headers can't be read, since a header's name is not UTF-8: they are left out of "
+            "the dead letter, and stay in the topic"
+        )
 
 
 @lru_cache(maxsize=4096)

@@ -6,13 +6,14 @@ failures, so that its next letter counts on.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
 from domain.errors import ContractError, MalformedRecord
+from transport.clients import MAX_RECORD_BYTES
 from transport.envelope import Headers, format_time, parse_time
 from transport.records import Outgoing, Record
 from transport.topics import TopicPartition, dead_letter_topic
@@ -30,6 +31,16 @@ MAX_HISTORY = 20
 
 MAX_PAST_REASON = 300
 """Characters of an earlier reason: a record sent again must still fit into its own topic."""
+
+MAX_CARRIED_BYTES = MAX_RECORD_BYTES - 50_000
+"""What key, headers and body of a letter may have: no dead-letter topic takes more, with the rest.
+
+Of a larger record the largest part is left out, and the reason says so: a letter that can't be sent
+would hold up all that follows it.
+"""
+
+_FRAME_BYTES = 100
+_HEADER_BYTES = 10
 
 # Kafka's own bounds; and a count that SQLite can still add to.
 _Partition = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -79,11 +90,14 @@ class DeadLetter:
 
 
 def dead_letter(record: Record, service: str, why: ContractError, now: datetime) -> Outgoing:
-    """The letter for a record: bytes, key and headers as they came, and why."""
+    """The letter for a record: bytes, key and headers as they came, and why.
+
+    A part that makes it larger than any dead-letter topic takes is left out.
+    """
     past = _past_of(record.headers)
-    headers = _without_ours(record.headers)
+    carried, left_out = what_fits(record)
     told = {
-        _REASON: _cut(f"{type(why).__name__}: {why}"),
+        _REASON: _cut(f"{left_out}{type(why).__name__}: {why}"),
         _SERVICE: service.encode(),
         _TOPIC: record.topic.encode(),
         _PARTITION: str(record.partition).encode(),
@@ -93,9 +107,7 @@ def dead_letter(record: Record, service: str, why: ContractError, now: datetime)
     }
     if past.failures:
         told[_HISTORY] = _encode(past)
-    return Outgoing(
-        dead_letter_topic(record.topic), record.key, [*headers, *told.items()], record.value
-    )
+    return replace(carried, headers=[*carried.headers, *told.items()])
 
 
 def dead_letters(
@@ -152,6 +164,39 @@ def again(letter: DeadLetter, *, to_its_partition: bool = True) -> Outgoing:
         body=letter.body,
         partition=letter.failure.partition if to_its_partition else None,
     )
+
+
+def size_of(record: Outgoing) -> int:
+    """How many bytes a record has on its way, or a few more."""
+    return _FRAME_BYTES + sum(_sizes(record.key, record.headers, record.body).values())
+
+
+def what_fits(record: Record) -> tuple[Outgoing, str]:
+    """What a letter can carry of a record, and what to say of the rest; mostly there is none."""
+    headers = _without_ours(record.headers)
+    sizes = _sizes(record.key, headers, record.value)
+    left_out: set[str] = set()
+    told = ""
+    for name in sorted(sizes, key=lambda each: -sizes[each]):
+        if sum(sizes.values()) <= MAX_CARRIED_BYTES:
+            break
+        left_out.add(name)
+        told += (
+            f"(without its {name} of {sizes.pop(name):,} bytes, which no dead-letter topic takes "
+            f"and which stays at {record.place}) "
+        )
+    carried = Outgoing(
+        dead_letter_topic(record.topic),
+        None if "key" in left_out else record.key,
+        [] if "headers" in left_out else headers,
+        None if "body" in left_out else record.value,
+    )
+    return carried, told
+
+
+def _sizes(key: bytes | None, headers: Headers, body: bytes | None) -> dict[str, int]:
+    of_headers = [_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in headers]
+    return {"key": len(key or b""), "headers": sum(of_headers), "body": len(body or b"")}
 
 
 def _without_ours(headers: Iterable[tuple[str, bytes | None]]) -> Headers:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import Message as KafkaMessage
@@ -10,7 +11,7 @@ from domain.contracts import AuthorizationFailed, Contract, Event, Message, payl
 from domain.errors import MalformedRecord
 from domain.identity import message_id_of
 from transport.codec import decode, encode, type_name
-from transport.envelope import Envelope, Headers, from_headers, to_headers
+from transport.envelope import UNREADABLE, Envelope, Headers, from_headers, to_headers
 from transport.topics import topic_of
 
 
@@ -51,10 +52,21 @@ class Outgoing:
     partition: int | None = None
 
 
+# Where a name is not UTF-8 the client's method gives a result and an error at once. Python's fast
+# way of calling it doesn't look at the error, which then comes up anywhere; this way does.
+_headers_of = methodcaller("headers")
+
+
 def record_of(message: KafkaMessage) -> Record:
-    """A message of the plain Kafka client, which is no error, as the record that it is."""
+    """A message of the plain Kafka client, which is no error, as the record that it is.
+
+    Headers of which one's name is not UTF-8 can't be read by it: `UNREADABLE` stands for them.
+    """
     topic, key, value = message.topic(), message.key(), message.value()
-    headers: Any = message.headers() or ()
+    try:
+        headers: Any = _headers_of(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        headers = (UNREADABLE,)
     return Record(
         topic or "",
         message.partition() or 0,

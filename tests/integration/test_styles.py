@@ -78,7 +78,9 @@ def test_orders_asked_for_give_the_report_that_orders_published_give(
     sent = records(servers_of(home), "warehouse.requests")
     assert Counter(header(message, "ce_correlationid") for message in sent) == accepted
     told = records(servers_of(home), "reporting.requests")
-    assert Counter(header(message, "ce_correlationid") for message in told) == Counter(list(decided))
+    assert Counter(header(message, "ce_correlationid") for message in told) == Counter(
+        list(decided)
+    )
     assert records(servers_of(home), "authorizations") == []
 
 

@@ -104,7 +104,7 @@ def test_a_history_leaves_room_for_the_record_in_its_own_topic() -> None:
     """A broker takes 48,576 bytes more than the largest body that a contract allows."""
     record = Record("orders", 0, 1, None, b"", ())
     for _ in range(MAX_HISTORY + 1):
-        why = MalformedRecord("\N{SNOWMAN}" * 5000)
+        why = MalformedRecord("x" + "\N{SNOWMAN}" * 5000)
         out = dead_letter(record, "payment", why, NOW)
         reason = dict(out.headers)["dead_letter_reason"] or b""
         assert MAX_REASON_BYTES - 3 < len(reason) <= MAX_REASON_BYTES

@@ -1,0 +1,64 @@
+"""A worker's Faust app: how Faust is set, and how it is stopped."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import faust
+from yarl import URL
+
+from streams.lean import EagerTransport, QuietMonitor
+
+_log = logging.getLogger(__name__)
+
+FAUST_STOPS_WITHIN_SECONDS = 5.0
+"""How long Faust may take to stop; without a broker it would take a minute."""
+
+
+class FaustWorker(faust.Worker):
+    """Faust's worker, which is not waited for where it can't stop.
+
+    Its client's thread can end without saying so when the broker is away. What it leaves undone is
+    leaving its consumer group: the database's positions say what was handled.
+    """
+
+    async def stop(self) -> None:
+        """Stop, or go on without having stopped."""
+        stopping = asyncio.ensure_future(super().stop())
+        done, _ = await asyncio.wait({stopping}, timeout=FAUST_STOPS_WITHIN_SECONDS)
+        for each in done:
+            each.result()
+        if not done:
+            _log.warning(
+                "Faust did not stop within %g s and is left behind; the broker takes this process "
+                "out of its group by itself",
+                FAUST_STOPS_WITHIN_SECONDS,
+            )
+
+
+def faust_app(name: str, bootstrap_servers: str, data: Path, batch: int) -> faust.App:
+    """The app of the service `name`; `data` is a folder for Faust's own files."""
+    app = faust.App(
+        f"shop-{name}",
+        broker=f"kafka://{bootstrap_servers}",
+        datadir=data,
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=0.5,
+        # A worker that died holds its partitions back for so long.
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_max_poll_records=4 * batch,
+        stream_buffer_maxsize=16 * batch,
+        stream_wait_empty=False,
+        cython_optimizations=True,
+        autodiscover=False,
+        Monitor=QuietMonitor,
+    )
+    app.transport = EagerTransport([URL(url) for url in app.conf.broker_consumer], app)
+    return app
