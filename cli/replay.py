@@ -1,7 +1,7 @@
 """`shop replay`: projections made anew from the log, or the log's events published again."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
@@ -18,7 +18,7 @@ from cli.console import RateColumn, err, out, print_json, progress_bar
 from cli.report import moment
 from cli.settings import Settings
 from domain.contracts import AuthorizationFailed, payload_of
-from domain.errors import BrokerError, ShopError
+from domain.errors import BrokerError, ContractError, ShopError, StoreError
 from event_log.database import Database
 from event_log.log import RecordedEvent, last_position, read
 from reporting import replay as replaying
@@ -96,7 +96,7 @@ def _rebuild(settings: Settings, chosen: list[Projection], *, json: bool) -> Non
     projections = open_projections(settings.database("report"))
     names = [projection.name for projection in chosen]
     try:
-        with _stoppable("the next `shop replay` goes on from there"), _bar() as bar:
+        with _stoppable(lambda: "the next `shop replay` goes on from there"), _bar() as bar:
             done = replaying.replay(log, projections, chosen, _Steps(bar))
     except ReplayRefused as refused:
         if json:
@@ -156,32 +156,62 @@ def _republish(
 
 
 def _publish(log: Database, servers: str, topic: str, first: int, last: int) -> int:
+    """Publish the events of some positions, and return how many there are.
+
+    Raises:
+        ShopError: it can't go on; the message says from which position on it can later.
+    """
     sink = publisher(servers)
-    published = 0
-    events = read(log, after=first - 1, limit=max(0, last - first + 1))
-    with _bar() as bar:
-        task = bar.add_task("published", total=max(0, last - first + 1))
-        while batch := list(islice(events, PUBLISHED_AT_ONCE)):
-            going_on = f"--from {first + published} goes on from there"
-            with _stoppable(f"some later ones may be there already; {going_on}"):
+    following = first
+
+    def so_far() -> str:
+        published = f"{following - first:,} events were published to {topic}"
+        upto = f", up to position {following - 1}" if following > first else ""
+        on = f"--from {following} goes on from there"
+        return f"{published}{upto}; some later ones may be there already, and {on}"
+
+    count = max(0, last - first + 1)
+    events = read(log, after=first - 1, limit=count)
+    with _stoppable(so_far), _bar() as bar:
+        task = bar.add_task("published", total=count)
+        try:
+            while batch := list(islice(events, PUBLISHED_AT_ONCE)):
+                _refuse_gaps(log, batch, following)
                 sink.publish([outgoing_again(event, topic) for event in batch])
-            published += len(batch)
-            bar.update(task, completed=published)
-    return published
+                following += len(batch)
+                bar.update(task, completed=following - first)
+        except ShopError as error:
+            raise ShopError(f"{error}. {so_far()}") from error
+    return following - first
+
+
+def _refuse_gaps(log: Database, events: Sequence[RecordedEvent], first: int) -> None:
+    for wanted, event in enumerate(events, first):
+        if event.position != wanted:
+            raise StoreError(
+                f"the log {log.path} has no position {wanted}: `shop prove` says what is wrong"
+            )
 
 
 def outgoing_again(event: RecordedEvent, topic: str) -> Outgoing:
     """A recorded event as it was published, for another topic: ids, times, cause, key and body.
 
     Raises:
-        MalformedRecord: its body can't be read.
+        StoreError: its body can't be read.
     """
-    said = decode(f"{event.type}.v{event.version}", event.body)
+    name = f"{event.type}.v{event.version}"
+    try:
+        said = decode(name, event.body)
+    except ContractError as error:
+        raise StoreError(
+            f"position {event.position} of the log can't be read as {name}: {error}. "
+            "`shop prove` says what is wrong"
+        ) from error
     if isinstance(said, AuthorizationFailed):
-        raise ShopError(f"position {event.position} of the log is a reply, and no event")
+        raise StoreError(f"position {event.position} of the log is a reply, and no event")
     envelope = Envelope(
         id=event.event_id,
-        type=f"{event.type}.v{event.version}",
+        type=name,
         source=event.source,
         time=event.published_time,
         subject=event.subject,
@@ -230,7 +260,7 @@ def _bar() -> Progress:
 
 
 @contextmanager
-def _stoppable(what_then: str) -> Iterator[None]:
+def _stoppable(what_then: Callable[[], str]) -> Iterator[None]:
     """Let SIGTERM and Ctrl-C end it in order, and say what then."""
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -240,7 +270,7 @@ def _stoppable(what_then: str) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        err.print(f"shop: stopped; {what_then}", markup=False, highlight=False)
+        err.print(f"shop: stopped; {what_then()}", markup=False, highlight=False)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -20,9 +20,26 @@ from event_log.database import Database
 from event_log.log import last_position
 from reporting import history
 from reporting.figure import Stamp, as_fields, stamp
-from reporting.history import Comparison, Moment, compare, parse_moment, position_at, report_at
+from reporting.history import (
+    Comparison,
+    Moment,
+    compare,
+    parse_moment,
+    position_at,
+    report_and_late_at,
+)
 from reporting.projector import catch_up
-from reporting.report import REASONS, Period, Report, as_json, days_as_json, report
+from reporting.report import (
+    REASONS,
+    LateMonth,
+    Period,
+    Report,
+    as_json,
+    days_as_json,
+    late_as_json,
+    month_end,
+    report_and_late,
+)
 from reporting.revenue import Sum
 
 ORDERS_LISTED = 50
@@ -57,7 +74,8 @@ def print_report(
     """Print the revenue report, up to the newest event of the log or as it was at a moment.
 
     A moment is a time of recording, not the one at which orders were placed. An order is late when
-    its month was over before it was recorded: it changes a month that was reported already.
+    its month was over before it was recorded: it changes a month that was reported already. Those
+    are said below the months, and --compare-to lists them.
     """
     settings = Settings()
     if as_of is not None and at_position is not None:
@@ -72,16 +90,20 @@ def print_report(
         return
     if then is None:
         catch_up(log, projections)
-        found = report(projections, settings.currency)
+        found, late = report_and_late(projections, settings.currency)
     else:
-        found = _report_at(log, then, settings.currency)
+        with _reading() as progress:
+            at = position_at(log, then)
+            found, late = report_and_late_at(log, at, settings.currency, progress)
     stamped = stamp(log, found.position, found.currency)
     if json:
-        figures = days_as_json(found) if by is By.DAY else as_json(found)
-        print_json({**figures, **as_fields(stamped)})
-    else:
-        out.print(table(found, by))
-        out.print(_in_words(stamped), style="dim", highlight=False)
+        whole = {**as_json(found), **late_as_json(late)}
+        print_json({**(days_as_json(found) if by is By.DAY else whole), **as_fields(stamped)})
+        return
+    out.print(table(found, by))
+    if by is By.MONTH:
+        _print_late(late, found)
+    out.print(_in_words(stamped), style="dim", highlight=False)
 
 
 def moment(text: str, option: str) -> Moment:
@@ -96,11 +118,6 @@ def moment(text: str, option: str) -> Moment:
         raise typer.BadParameter(
             f"{error}: write a position such as 1200, or a time such as 2026-11-25T10:00Z"
         ) from None
-
-
-def _report_at(log: Database, then: Moment, currency: str) -> Report:
-    with _reading() as progress:
-        return report_at(log, position_at(log, then), currency, progress)
 
 
 @contextmanager
@@ -129,6 +146,31 @@ def _print_comparison(
         out.print(_orders(found))
     for name, each in stamps.items():
         out.print(f"{name}: {_in_words(each)}", style="dim", highlight=False)
+
+
+def _print_late(late: Sequence[LateMonth], of: Report) -> None:
+    changed = [month for month in late if not month.whole]
+    if changed:
+        out.print(_late(changed, of))
+        since = f"{month_end(changed[0].part.name):%Y-%m-%dT%H:%MZ}"
+        which = f"shop report --as-of {since} --compare-to {of.position}"
+        out.print(f"which orders they are: {which}", highlight=False)
+    loaded = [month.part.name for month in late if month.whole]
+    if loaded:
+        which = (
+            loaded[0] if len(loaded) == 1 else f"{loaded[0]} to {loaded[-1]}, {len(loaded)} in all"
+        )
+        out.print(f"recorded only when the month was over, all of it: {which}", style="dim")
+
+
+def _late(months: Sequence[LateMonth], of: Report) -> Table:
+    names = ("month", "accepted", of.currency, "declined", of.currency, "recorded from", "to (UTC)")
+    made = _columns("Late: orders above that were recorded when their month was over", names)
+    for month in months:
+        sums = (month.part.accepted, month.part.all_declined)
+        cells = [text for each in sums for text in _pair(of, each)]
+        made.add_row(month.part.name, *cells, month.first, month.last)
+    return _uncut(made)
 
 
 def _in_words(of: Stamp) -> str:

@@ -20,9 +20,11 @@ from event_log.database import Database, table_of
 from event_log.log import EventRow, last_position
 from reporting import projector
 from reporting.projection import Key, Projection, Row, Told
+from reporting.projections.late import PROJECTION as LATE
+from reporting.projections.late import Late, is_late
 from reporting.projections.revenue import PROJECTION as REVENUE
 from reporting.projections.revenue import alone
-from reporting.report import REASONS, Period, Report, figures, report_of
+from reporting.report import REASONS, LateMonth, Period, Report, figures, late_of, report_of
 from reporting.revenue import Revenue, Sum
 from transport.envelope import parse_time
 
@@ -91,14 +93,14 @@ def _recorded_at(log: Database, position: int) -> datetime:
 
 
 class Folding:
-    """Rows of a projection in memory, as the log goes on: as many as the projection has."""
+    """Rows of projections in memory, as the log goes on: as many as the projections have."""
 
-    def __init__(self, log: Database, projection: Projection) -> None:
+    def __init__(self, log: Database, *projections: Projection) -> None:
         """Begin before the first event."""
         self._log = log
-        self._projection = projection
+        self._projections = projections
         self.position = 0
-        self.rows: dict[Key, Row] = {}
+        self.rows: dict[str, dict[Key, Row]] = {each.name: {} for each in projections}
 
     def go_on(self, until: int) -> Iterator[list[Told]]:
         """Take events in up to a position, batch by batch; each is given once it is in."""
@@ -108,7 +110,9 @@ class Folding:
             )
             if not batch:
                 return
-            self.rows |= self._projection.take(self.rows, self._projection.fold(batch))
+            for projection in self._projections:
+                rows = self.rows[projection.name]
+                rows |= projection.take(rows, projection.fold(batch))
             self.position = batch[-1].position
             yield batch
 
@@ -120,10 +124,21 @@ def report_at(
     progress: Progress = lambda done, total: None,
 ) -> Report:
     """The report as the log had it at a position, by the fold that the live projection has."""
-    folding = Folding(log, REVENUE)
+    return report_and_late_at(log, position, currency, progress)[0]
+
+
+def report_and_late_at(
+    log: Database,
+    position: int,
+    currency: str,
+    progress: Progress = lambda done, total: None,
+) -> tuple[Report, tuple[LateMonth, ...]]:
+    """The report as the log had it at a position, and what had come late by then."""
+    folding = Folding(log, REVENUE, LATE)
     for _ in folding.go_on(position):
         progress(folding.position, position)
-    return _report(folding, position, currency)
+    found = _report(folding, position, currency)
+    return found, late_of(map(Late._make, folding.rows[LATE.name].values()), found)
 
 
 class Decided(NamedTuple):
@@ -215,7 +230,7 @@ def compare(
 
 
 def _report(folding: Folding, position: int, currency: str) -> Report:
-    return report_of((Revenue._make(row) for row in folding.rows.values()), currency, position)
+    return report_of(map(Revenue._make, folding.rows[REVENUE.name].values()), currency, position)
 
 
 def _decided(events: Iterable[Told], currency: str) -> Iterator[Decided]:
@@ -224,17 +239,16 @@ def _decided(events: Iterable[Told], currency: str) -> Iterator[Decided]:
         if row is None or row.currency != currency:
             continue
         if isinstance(said, AuthorizationAccepted | AuthorizationDeclined):
-            month = told.ordered_at[:7]
             yield Decided(
                 told.position,
                 told.recorded_at,
                 said.order_id,
                 said.customer_id,
                 told.ordered_at,
-                month,
+                told.ordered_at[:7],
                 row.outcome,
                 row.cents,
-                month < told.recorded_at[:7],
+                is_late(told.ordered_at, told.recorded_at),
             )
 
 

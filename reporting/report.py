@@ -1,13 +1,15 @@
-"""The revenue report: by day, month or reason, with totals."""
+"""The revenue report: by day, month or reason, with totals, and what came late for its month."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from domain.contracts import Reason
 from event_log.database import Database, table_of
+from reporting.projections.late import Late, LateRow
 from reporting.projector import position
 from reporting.revenue import ACCEPTED as ACCEPTED
 from reporting.revenue import Revenue, RevenueRow, Sum
@@ -15,6 +17,7 @@ from reporting.revenue import Revenue, RevenueRow, Sum
 REASONS = tuple(reason.value for reason in Reason)
 
 _table = table_of(RevenueRow)
+_late = table_of(LateRow)
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,40 @@ class Report:
     totals: Period
 
 
+@dataclass(frozen=True)
+class LateMonth:
+    """The part of a month's figures that was recorded when the month was over.
+
+    `first` and `last` are the days (UTC) on which the first and the last of it were recorded.
+    `whole` says that nothing of the month came in time: then there was no figure to change, and the
+    month was loaded afterwards.
+    """
+
+    part: Period
+    first: str
+    last: str
+    whole: bool
+
+
 def report(projections: Database, currency: str) -> Report:
     """Read the report from the projections; months between the first and the last are all there."""
     with projections.reading() as connection:
-        reached = position(connection)
-        rows = connection.execute(
-            select(_table).where(_table.c.currency == currency).order_by(_table.c.day)
-        ).all()
+        return _read(connection, currency)
+
+
+def report_and_late(projections: Database, currency: str) -> tuple[Report, tuple[LateMonth, ...]]:
+    """Read the report and what came late from the projections, as they were at one moment."""
+    with projections.reading() as connection:
+        found = _read(connection, currency)
+        rows = connection.execute(select(_late).where(_late.c.currency == currency)).all()
+    return found, late_of(map(Late._make, rows), found)
+
+
+def _read(connection: Connection, currency: str) -> Report:
+    reached = position(connection)
+    rows = connection.execute(
+        select(_table).where(_table.c.currency == currency).order_by(_table.c.day)
+    ).all()
     return report_of(map(Revenue._make, rows), currency, reached)
 
 
@@ -71,6 +101,52 @@ def report_of(rows: Iterable[Revenue], currency: str, at: int) -> Report:
         for month in _months_between(by_day)
     )
     return Report(currency, at, by_day, months, _sum_up("total", by_day))
+
+
+def late_of(rows: Iterable[Late], of: Report) -> tuple[LateMonth, ...]:
+    """The months of a report that late orders are in, from rows of late orders.
+
+    Other currencies are left out.
+    """
+    months: dict[str, list[Late]] = {}
+    for row in sorted(each for each in rows if each.currency == of.currency):
+        months.setdefault(row.month, []).append(row)
+    whole = {month.name: month.all.orders for month in of.months}
+    made = []
+    for month, found in months.items():
+        part = _part(month, found)
+        days = [row.recorded for row in found]
+        made.append(LateMonth(part, min(days), max(days), part.all.orders == whole.get(month)))
+    return tuple(made)
+
+
+def _part(month: str, rows: Sequence[Late]) -> Period:
+    outcomes: dict[str, list[Sum]] = {}
+    for row in rows:
+        outcomes.setdefault(row.outcome, []).append(Sum(row.orders, row.cents))
+    return _period(month, {outcome: _total(sums) for outcome, sums in outcomes.items()})
+
+
+def month_end(name: str) -> datetime:
+    """The moment (UTC) at which a month such as ``1997-01`` was over."""
+    year, month = int(name[:4]), int(name[5:7])
+    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+
+def late_as_json(found: Sequence[LateMonth]) -> dict[str, Any]:
+    """What came late as one JSON object, to be put beside a report's; amounts in minor units."""
+    return {
+        "late": [
+            {
+                "month": late.part.name,
+                **figures(late.part),
+                "first_recorded": late.first,
+                "last_recorded": late.last,
+                "whole_month": late.whole,
+            }
+            for late in found
+        ]
+    }
 
 
 def as_json(found: Report) -> dict[str, Any]:

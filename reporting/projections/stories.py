@@ -8,6 +8,12 @@ from domain.contracts import AuthorizationAccepted, NewOrder, OrderShipped
 from domain.order import OrderState
 from reporting.projection import Projection, Told
 
+# The value of an enum's member is a call in Python 3.11, and this is the hot path.
+PLACED, ACCEPTED, DECLINED, SHIPPED = (
+    state.value
+    for state in (OrderState.PLACED, OrderState.ACCEPTED, OrderState.DECLINED, OrderState.SHIPPED)
+)
+
 
 class StoryRow(SQLModel, table=True):
     """What one order came to.
@@ -92,17 +98,16 @@ def alone(told: Told) -> Story:
     """An event is one step of its order."""
     said, when, at, by = told.event, told.ordered_at, told.position, told.published_at
     if isinstance(said, OrderShipped):
-        state, customer = OrderState.SHIPPED.value, said.customer_id
-        known = (state, None, None, None, customer, when, None, None, None, None, at, by)
+        customer = said.customer_id
+        known = (SHIPPED, None, None, None, customer, when, None, None, None, None, at, by)
         return Story(said.order_id, *known)
     cents, currency = said.amount.cents, said.amount.currency
     amount = (cents, currency, said.customer_id, when)
     if isinstance(said, NewOrder):
-        return Story(said.order_id, OrderState.PLACED.value, None, *amount, at, by)
+        return Story(said.order_id, PLACED, None, *amount, at, by)
     if isinstance(said, AuthorizationAccepted):
-        return Story(said.order_id, OrderState.ACCEPTED.value, None, *amount, None, None, at, by)
-    state, reason = OrderState.DECLINED.value, said.reason.value
-    return Story(said.order_id, state, reason, *amount, None, None, at, by)
+        return Story(said.order_id, ACCEPTED, None, *amount, None, None, at, by)
+    return Story(said.order_id, DECLINED, said.reason.value, *amount, None, None, at, by)
 
 
 def merge(before: Story, after: Story) -> Story:
@@ -113,7 +118,7 @@ def merge(before: Story, after: Story) -> Story:
     shipped = before if before.shipped_position is not None else after
     return Story(
         before.order_id,
-        _state(decided, shipped).value,
+        _state(decided, shipped),
         decided.reason,
         priced.cents,
         priced.currency,
@@ -128,13 +133,13 @@ def merge(before: Story, after: Story) -> Story:
     )
 
 
-def _state(decided: Story, shipped: Story) -> OrderState:
+def _state(decided: Story, shipped: Story) -> str:
     # A declined order is at its end, whatever the warehouse says.
     if decided.reason is not None:
-        return OrderState.DECLINED
+        return DECLINED
     if shipped.shipped_position is not None:
-        return OrderState.SHIPPED
-    return OrderState.PLACED if decided.authorized_position is None else OrderState.ACCEPTED
+        return SHIPPED
+    return PLACED if decided.authorized_position is None else ACCEPTED
 
 
 PROJECTION = Projection(

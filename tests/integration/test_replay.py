@@ -1,11 +1,13 @@
 """Replay: projections made anew beside the live ones, and the log's events published again."""
 
 import json
+import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,14 +19,16 @@ from typing import Any
 
 import confluent_kafka
 import confluent_kafka.admin
+import grimp
 import pytest
 from confluent_kafka import Consumer, Message
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli import replay as republishing
+from cli.main import app, run
 from cli.place import read_purchases
-from domain.errors import StoreError
+from domain.errors import BrokerError, ShopError, StoreError
 from event_log.database import Database, table_of
 from event_log.log import last_position
 from reporting import projector
@@ -39,6 +43,7 @@ from tests import expected
 from tests.conftest import ROOT, Home
 from tests.integration.pipes import Shop
 from tests.unit.test_proof_world import another_amount, hash_again, put, row_of
+from transport.clients import Publisher
 from transport.topics import TOPICS, dead_letter_topic
 
 ORDERS = 300
@@ -467,6 +472,23 @@ def test_no_path_of_it_can_publish(place: Place, monkeypatch: pytest.MonkeyPatch
         runner.invoke(app, ["replay", "--to", "copy"], catch_exceptions=False)
 
 
+def test_nothing_that_a_replay_is_made_of_names_a_kafka_client() -> None:
+    graph = grimp.build_graph(
+        *("cli", "streams", "request_reply", "reporting", "services", "event_log", "transport"),
+        "domain",
+        include_external_packages=True,
+    )
+    # Projections are found at run time, and are a part of it.
+    parts = {"reporting.replay", *(m for m in graph.modules if "reporting.projections." in m)}
+    parts |= {each for part in parts for each in graph.find_upstream_modules(part)}
+    ours = {part for part in parts if part.startswith("reporting")}
+    assert {"reporting.projector", "reporting.agreement"} <= ours
+    reached = {each for part in ours for each in graph.find_modules_directly_imported_by(part)}
+    outward = ("confluent_kafka", "faust", "transport.clients", "event_log.outbox", "services")
+    assert not {each for each in reached if each.startswith(outward)}
+    assert graph.find_modules_directly_imported_by("cli.replay") >= {"transport.clients"}
+
+
 @pytest.mark.parametrize(
     "options",
     [("turnover",), ("--from", "1"), ("--to", "x", "revenue"), ("--to", "x", "--from", "soon")],
@@ -482,6 +504,35 @@ def test_without_a_log_there_is_nothing_to_replay(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "there is no event log at" in done.stderr
     assert not (tmp_path / "home").exists()
+
+
+@pytest.fixture
+def sigterm_fails() -> Iterator[None]:
+    """A signal that nobody handles fails the test, and doesn't end all of them."""
+
+    def fail(number: int, frame: object) -> None:
+        pytest.fail("nobody handles SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, fail)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def broker_gone() -> None:
+    raise BrokerError("the broker is gone")
+
+
+class Ending:
+    """Publishes some lots, and lets something happen when the last of them has arrived."""
+
+    def __init__(self, sink: Publisher, lots: int, end: Callable[[], None]) -> None:
+        self._sink, self._left, self._end = sink, lots, end
+
+    def publish(self, records: list[Any]) -> None:
+        self._sink.publish(records)
+        self._left -= 1
+        if not self._left:
+            self._end()
 
 
 class TestPublishedAgain:
@@ -558,6 +609,72 @@ class TestPublishedAgain:
         beyond = on_broker.home.shop("replay", "--to", "later", "--until", "1000000")
         assert beyond.returncode == 1
         assert "ends at position" in beyond.stderr
+
+    @pytest.mark.parametrize(
+        ("end", "code", "why"),
+        [
+            (lambda: os.kill(os.getpid(), signal.SIGTERM), 143, "shop: stopped; "),
+            (lambda: os.kill(os.getpid(), signal.SIGINT), 130, "shop: stopped; "),
+            (broker_gone, 1, "the broker is gone. "),
+        ],
+        ids=["SIGTERM", "SIGINT", "broker"],
+    )
+    @pytest.mark.usefixtures("sigterm_fails")
+    def test_what_ends_it_early_says_where_to_go_on(
+        self,
+        on_broker: Place,
+        servers: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+        end: Callable[[], None],
+        code: int,
+        why: str,
+    ) -> None:
+        """Of three hundred events and more, some are there when the third lot has arrived."""
+        for name, value in on_broker.home.environment.items():
+            monkeypatch.setenv(name, value)
+        topic = f"ended-{code}"
+        monkeypatch.setattr(republishing, "PUBLISHED_AT_ONCE", 100)
+        monkeypatch.setattr(republishing, "publisher", lambda at: Ending(Publisher(at), 3, end))
+        monkeypatch.setattr(sys, "argv", ["shop", "replay", "--to", topic])
+        with pytest.raises(SystemExit) as ended:
+            run()
+        assert ended.value.code == code
+        said = capfd.readouterr().err
+        assert f"{why}200 events were published to {topic}, up to position 200;" in said
+        assert "Traceback" not in said
+        assert "--from 201 goes on from there" in said
+        monkeypatch.undo()
+        done = on_broker.home.shop("replay", "--to", topic, "--from", "201")
+        assert done.returncode == 0, done.stderr
+        found = Counter(dict(m.headers())["ce_id"] for m in read_all(servers, topic))
+        assert len(found) == last_position(on_broker.log)
+        assert sum(found.values()) == len(found) + 100
+
+    @pytest.mark.parametrize(
+        ("damage", "why"),
+        [
+            ("DELETE FROM event_log WHERE position = 150", "no position 150"),
+            ("UPDATE event_log SET body = x'7b' WHERE position = 150", "position 150 of the log"),
+        ],
+    )
+    def test_a_damaged_log_is_published_up_to_where_it_is_whole(
+        self,
+        on_broker: Place,
+        servers: str,
+        monkeypatch: pytest.MonkeyPatch,
+        damage: str,
+        why: str,
+    ) -> None:
+        for name, value in on_broker.home.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(republishing, "PUBLISHED_AT_ONCE", 100)
+        with tamper(on_broker.log.path) as connection:
+            connection.execute(damage)
+        topic = f"damaged-{damage[:6]}"
+        with pytest.raises(ShopError, match=f"{why}.*100 events .* up to position 100;"):
+            CliRunner().invoke(app, ["replay", "--to", topic], catch_exceptions=False)
+        assert len(read_all(servers, topic)) == 100
 
     def test_live_topics_are_refused_unless_it_is_said(
         self, on_broker: Place, servers: str

@@ -23,9 +23,10 @@ from reporting.history import (
     first_position,
     parse_moment,
     position_at,
+    report_and_late_at,
     report_at,
 )
-from reporting.report import as_json
+from reporting.report import as_json, late_as_json, month_end
 from services.batch import handle_batch
 from tests import expected
 from tests.conftest import Home
@@ -118,6 +119,10 @@ def figures(told: list[Told], until: int) -> dict[str, Any]:
     return expected.report(orders, known)
 
 
+def in_words(orders: int, cents: int) -> tuple[str, str]:
+    return f"{orders:,}", f"{cents // 100:,}.{cents % 100:02}"
+
+
 all_purchases = lru_cache(maxsize=1)(expected.purchases)
 
 
@@ -183,6 +188,60 @@ def test_late_orders_change_a_month_that_was_over_and_are_named(
     assert {each.recorded_at[:10] for each in found.orders} == {"1997-03-05"}
 
 
+def late_months(told: list[Told], until: int) -> list[dict[str, Any]]:
+    """What a report says of late orders, computed apart: sums of the log's authorizations."""
+    known = [each for each in told if each.position <= until]
+    found = []
+    for month in sorted({each.month for each in known}):
+        theirs = [each for each in known if each.month == month]
+        late = [each for each in theirs if each.month < each.recorded[:7]]
+        if not late:
+            continue
+        sums = {
+            name: {
+                "orders": sum(each.outcome == name for each in late),
+                "cents": sum(each.cents for each in late if each.outcome == name),
+            }
+            for name in ("accepted", *expected.REASONS)
+        }
+        found.append(
+            {
+                "month": month,
+                "accepted": sums.pop("accepted"),
+                "declined": sums,
+                "first_recorded": min(each.recorded for each in late)[:10],
+                "last_recorded": max(each.recorded for each in late)[:10],
+                "whole_month": len(late) == len(theirs),
+            }
+        )
+    return found
+
+
+def test_a_report_says_which_months_late_orders_changed_and_when(
+    log: Database, told: list[Told]
+) -> None:
+    for now in TIMES:
+        position = position_at(log, now)
+        found, late = report_and_late_at(log, position, "USD")
+        assert as_json(found) == as_json(report_at(log, position, "USD"))
+        assert late_as_json(late)["late"] == late_months(told, position)
+    # January was reported in time, and changed twice; all of February came in April.
+    january, february = late
+    assert (january.part.name, january.first, january.last, january.whole) == (
+        *("1997-01", "1997-02-05", "1997-03-05"),
+        False,
+    )
+    assert january.part.all.orders == ORDERS // 2 + LATE
+    assert (february.part.name, february.whole) == ("1997-02", True)
+    assert report_and_late_at(log, position_at(log, TIMES[0]), "USD")[1] == ()
+    assert report_and_late_at(log, last_position(log), "EUR")[1] == ()
+
+
+def test_a_month_ends_where_the_next_one_begins() -> None:
+    assert month_end("1997-01") == datetime(1997, 2, 1, tzinfo=UTC)
+    assert month_end("1997-12") == datetime(1998, 1, 1, tzinfo=UTC)
+
+
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -234,11 +293,38 @@ class TestCommand:
             )[position - 1]
             assert said["hash"] == hashed
             assert datetime.fromisoformat(said["recorded_time"]) == datetime.fromisoformat(recorded)
+            assert said["late"] == late_months(told, position)
             days = json.loads(home.shop("report", *options, "--by", "day", "--json").stdout)
             assert days["totals"] == wanted["totals"]
             for_people = home.shop("report", *options).stdout
             assert f"log position {position:,}" in for_people
             assert hashed in for_people
+
+    def test_people_are_told_what_came_late_and_how_to_see_which_orders(
+        self, home: Home, log: Database, told: list[Told]
+    ) -> None:
+        said = home.shop("report").stdout
+        january, february = late_months(told, last_position(log))
+        lines = [line.split() for line in said.splitlines()]
+        declined = january["declined"].values()
+        assert [
+            "1997-01",
+            *in_words(january["accepted"]["orders"], january["accepted"]["cents"]),
+            *in_words(*(sum(each[name] for each in declined) for name in ("orders", "cents"))),
+            "1997-02-05",
+            "1997-03-05",
+        ] in lines
+        assert february["whole_month"]
+        assert "recorded only when the month was over, all of it: 1997-02" in said
+        command = next(line for line in said.splitlines() if "--compare-to" in line)
+        shown = home.shop(*command.partition(": shop ")[2].split(), "--json", "--orders", "999")
+        behind = json.loads(shown.stdout)
+        late = [order for order in behind["orders"] if order["month"] == "1997-01"]
+        assert len(late) == ORDERS // 2 + LATE
+        assert all(order["late"] for order in late)
+        # Where nothing came late, nothing is said of it; nor by another line than months.
+        for options in (("--as-of", "1997-01-05T10:00Z"), ("--by", "day"), ("--by", "reason")):
+            assert "month was over" not in home.shop("report", *options).stdout
 
     def test_a_comparison_for_people_and_for_scripts(
         self, home: Home, log: Database, told: list[Told]

@@ -79,7 +79,7 @@ def test_what_the_package_has_is_found_by_itself() -> None:
     assert {each.alone.__module__.rpartition(".")[2] for each in all_projections().values()} == (
         modules
     )
-    assert set(all_projections()) >= {"revenue", "customers", "declines", "stories"}
+    assert set(all_projections()) >= {*("revenue", "customers", "declines", "late", "stories")}
     tables = [table_of(each.table).name for each in all_projections().values()]
     assert len(set(tables)) == len(tables)
 
@@ -105,6 +105,7 @@ def test_rows_are_those_computed_apart(databases: tuple[Database, Database]) -> 
     decided = expected.outcomes(orders)
     revenue: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     declines: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    late: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
     by_customer: dict[int, list[expected.Purchase]] = defaultdict(list)
     for order in orders:
         outcome = decided[order.order_id]
@@ -116,12 +117,18 @@ def test_rows_are_those_computed_apart(databases: tuple[Database, Database]) -> 
             cell[0] += 1
             cell[1] += order.cents
         by_customer[order.customer].append(order)
+        late["2026-01-01", order.month, outcome][0] += 1
+        late["2026-01-01", order.month, outcome][1] += order.cents
     assert declines, "no order was declined: the test would miss half"
     assert rows(projections, named("revenue")) == sorted(
         ((day, "USD", outcome, *cell) for (day, outcome), cell in revenue.items()), key=str
     )
     assert rows(projections, named("declines")) == sorted(
         ((month, "USD", reason, *cell) for (month, reason), cell in declines.items()), key=str
+    )
+    assert rows(projections, named("late")) == sorted(
+        ((month, "USD", day, outcome, *cell) for (day, month, outcome), cell in late.items()),
+        key=str,
     )
     customers = []
     for customer, theirs in by_customer.items():
@@ -183,7 +190,8 @@ def _told(events: list[Event]) -> list[Told]:
             event,
             f"{event.ordered_at:%Y-%m-%dT%H:%M:%S.%fZ}",
             f"2026-01-01T00:00:{position:02}.000000Z",
-            "2026-01-02T00:00:00.000000Z",
+            # In the month of some orders, and after that of others.
+            f"1997-{1 + position % 4:02}-05T00:00:00.000000Z",
             bytes(32),
         )
         for position, event in enumerate(events, 1)
@@ -207,9 +215,36 @@ def test_any_split_gives_the_same_rows(
     assert found == projection.fold(told)
 
 
+@given(events=_events())
+def test_an_order_is_late_when_its_month_was_over_and_is_a_part_of_the_revenue(
+    events: list[Event],
+) -> None:
+    told = _told(events)
+    wanted: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0])
+    for each in told:
+        said, recorded = each.event, datetime.fromisoformat(each.recorded_at)
+        if not isinstance(said, AuthorizationAccepted | AuthorizationDeclined):
+            continue
+        when = said.ordered_at
+        if (when.year, when.month) >= (recorded.year, recorded.month):
+            continue
+        outcome = getattr(said, "reason", None)
+        key = (f"{when:%Y-%m}", said.amount.currency, f"{recorded:%Y-%m-%d}")
+        cell = wanted[*key, outcome.value if outcome else "accepted"]
+        cell[0] += 1
+        cell[1] += said.amount.cents
+    found = named("late").fold(told)
+    assert found == {key: (*key, *cell) for key, cell in wanted.items()}
+
+
 @settings(max_examples=40, deadline=None)
-@given(events=_events(), size=st.integers(1, 9))
-def test_any_log_agrees_with_the_checks(events: list[Event], size: int) -> None:
+@given(
+    events=_events(),
+    size=st.integers(1, 9),
+    hours=st.lists(st.integers(0, 24 * 130), min_size=3),
+)
+def test_any_log_agrees_with_the_checks(events: list[Event], size: int, hours: list[int]) -> None:
+    """Events are recorded in the months in which orders are placed, or before or after."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(projector, "BATCH", size)
         log = RecorderService(Path(folder) / "log.sqlite")
@@ -220,7 +255,9 @@ def test_any_log_agrees_with_the_checks(events: list[Event], size: int) -> None:
                 (name, b"%d" % number if name == "ce_id" else value) for name, value in sent.headers
             ]
             records.append(Record(sent.topic, 0, number, sent.key, sent.body, tuple(headers)))
-        handle_batch(log, records, NOW)
+        for number, record in enumerate(records):
+            since = timedelta(hours=hours[number % len(hours)])
+            handle_batch(log, [record], datetime(1996, 12, 1, tzinfo=UTC) + since)
         assert last_position(log.database) == len(events)
         projections = open_projections(Path(folder) / "report.sqlite")
         assert catch_up(log.database, projections) == len(events)
