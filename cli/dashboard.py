@@ -21,7 +21,7 @@ from cli.dashboard_follower import Follower
 from cli.settings import Settings
 from domain.errors import ShopError
 from domain.money import parse_amount
-from reporting.page_table import DARK_BACKGROUND, LIGHT_BACKGROUND
+from reporting.dashboard.tables import DARK_BACKGROUND, LIGHT_BACKGROUND
 
 FIRST_PORT = 8501
 PORTS_TRIED = 100

@@ -1,7 +1,8 @@
 """The script that Streamlit runs for everyone who opens the dashboard."""
 
 from cli.settings import Settings
-from reporting.page import show
+from reporting.dashboard.pages import show
+from reporting.dashboard.sources import Sources
 
 _settings = Settings()
-show(_settings.database("report"), _settings.currency)
+show(Sources(_settings.database("event_log"), _settings.database("report"), _settings.currency))

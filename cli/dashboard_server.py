@@ -12,7 +12,7 @@ from streamlit.web.cli import main
 
 # Loaded now, so that the first person who opens the page doesn't wait for it.
 import cli.settings  # noqa: F401
-import reporting.page  # noqa: F401
+import reporting.dashboard.pages  # noqa: F401
 
 _STDIN = 0
 

@@ -6,10 +6,18 @@ from contextlib import closing
 
 import pytest
 
-from reporting.page import COLOURS
-from reporting.page_rows import OUTCOMES, bars, headline, label, minor_units_in_one, share, table
-from reporting.page_source import Seen, look
-from reporting.page_table import DARK_BACKGROUND, LIGHT_BACKGROUND, as_html, legend
+from reporting.dashboard.looking import Seen, look
+from reporting.dashboard.revenue import COLOURS
+from reporting.dashboard.revenue_rows import (
+    OUTCOMES,
+    bars,
+    headline,
+    label,
+    minor_units_in_one,
+    share,
+    table,
+)
+from reporting.dashboard.tables import DARK_BACKGROUND, LIGHT_BACKGROUND, as_html, legend
 from reporting.projector import ProjectedRow, open_projections
 from reporting.report import REASONS, Period, Report
 from reporting.revenue import Revenue, RevenueRow, Sum

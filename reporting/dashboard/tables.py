@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from reporting.page_rows import Line, Table
+from reporting.dashboard.revenue_rows import Line, Table
 
 LIGHT_BACKGROUND = "#ffffff"
 DARK_BACKGROUND = "#14171c"

@@ -7,10 +7,19 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from reporting.page_rows import OUTCOMES, By, Headline, bars, headline, label, minor_units_in_one
-from reporting.page_rows import table as table_of_periods
-from reporting.page_source import Seen, look
-from reporting.page_table import as_html, legend
+from reporting.dashboard.looking import Seen, look
+from reporting.dashboard.revenue_rows import (
+    OUTCOMES,
+    By,
+    Headline,
+    bars,
+    headline,
+    label,
+    minor_units_in_one,
+)
+from reporting.dashboard.revenue_rows import table as table_of_periods
+from reporting.dashboard.sources import Sources
+from reporting.dashboard.tables import as_html, legend
 from reporting.report import Report
 
 LOOK_EVERY_SECONDS = 1.0
@@ -29,14 +38,9 @@ _SEEN = "seen"
 _BY: tuple[By, ...] = ("Month", "Day")
 
 
-def show(projections: Path, currency: str) -> None:
-    """Draw the page, and keep it true for as long as someone looks at it.
-
-    Args:
-        projections: the projections' database file; it is only read, and need not be there yet.
-        currency: ISO 4217 code of the report.
-    """
-    st.set_page_config(page_title="Revenue", layout="wide")
+def show(sources: Sources) -> None:
+    """Draw the page, and keep it true for as long as someone looks at it."""
+    projections, currency = sources.projections, sources.currency
     if _SEEN not in st.session_state:
         st.session_state[_SEEN] = look(projections, currency, Seen())
     seen: Seen = st.session_state[_SEEN]
