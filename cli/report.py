@@ -26,7 +26,7 @@ from reporting.history import (
     compare,
     parse_moment,
     position_at,
-    report_and_late_at,
+    report_at,
 )
 from reporting.projector import catch_up
 from reporting.report import (
@@ -86,7 +86,7 @@ def print_report(
         raise typer.BadParameter(f"--as-of is a time; --at-position {then} is the position")
     log, projections = open_report(settings)
     if other is not None:
-        _print_comparison(log, settings.currency, then, other, orders, json=json)
+        _print_comparison((log, projections), settings.currency, then, other, orders, json=json)
         return
     if then is None:
         catch_up(log, projections)
@@ -94,7 +94,7 @@ def print_report(
     else:
         with _reading() as progress:
             at = position_at(log, then)
-            found, late = report_and_late_at(log, at, settings.currency, progress)
+            found, late = report_at(log, projections, at, settings.currency, progress)
     stamped = stamp(log, found.position, found.currency)
     if json:
         whole = {**as_json(found), **late_as_json(late)}
@@ -128,11 +128,19 @@ def _reading() -> Iterator[Callable[[int, int], None]]:
 
 
 def _print_comparison(
-    log: Database, currency: str, then: Moment | None, other: Moment, most: int, *, json: bool
+    databases: tuple[Database, Database],
+    currency: str,
+    then: Moment | None,
+    other: Moment,
+    most: int,
+    *,
+    json: bool,
 ) -> None:
+    log, projections = databases
     one = last_position(log) if then is None else position_at(log, then)
     with _reading() as progress:
-        found = compare(log, one, position_at(log, other), currency, most, progress)
+        to = position_at(log, other)
+        found = compare(log, projections, one, to, currency, most, progress)
     reports = {"before": found.before, "after": found.after}
     stamps = {name: stamp(log, each.position, currency) for name, each in reports.items()}
     if json:

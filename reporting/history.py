@@ -6,13 +6,13 @@ over.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
 from domain.errors import ShopError
@@ -20,6 +20,8 @@ from event_log.database import Database, table_of
 from event_log.log import EventRow, last_position
 from reporting import projector
 from reporting.projection import Key, Projection, Row, Told
+from reporting.projections.growth import POSITIONS, GrowthRow, part_of
+from reporting.projections.growth import PROJECTION as GROWTH
 from reporting.projections.late import PROJECTION as LATE
 from reporting.projections.late import Late, is_late
 from reporting.projections.revenue import PROJECTION as REVENUE
@@ -34,7 +36,11 @@ Moment = int | datetime
 Progress = Callable[[int, int], None]
 """Is told how many events are read, and of how many."""
 
+Rows = Iterable[Row]
+Columns = Sequence[ColumnElement[str]]
+
 _events = table_of(EventRow)
+_growth = table_of(GrowthRow)
 
 
 def parse_moment(text: str, name: str) -> Moment:
@@ -102,6 +108,13 @@ class Folding:
         self.position = 0
         self.rows: dict[str, dict[Key, Row]] = {each.name: {} for each in projections}
 
+    def begin_at(self, position: int, rows: Mapping[str, Rows]) -> None:
+        """Begin at a later position, with the rows that the projections have there."""
+        self.position = position
+        for projection in self._projections:
+            length = len(projection.key_columns)
+            self.rows[projection.name] = {row[:length]: row for row in rows[projection.name]}
+
     def go_on(self, until: int) -> Iterator[list[Told]]:
         """Take events in up to a position, batch by batch; each is given once it is in."""
         while self.position < until:
@@ -119,26 +132,46 @@ class Folding:
 
 def report_at(
     log: Database,
-    position: int,
-    currency: str,
-    progress: Progress = lambda done, total: None,
-) -> Report:
-    """The report as the log had it at a position, by the fold that the live projection has."""
-    return report_and_late_at(log, position, currency, progress)[0]
-
-
-def report_and_late_at(
-    log: Database,
+    projections: Database,
     position: int,
     currency: str,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Report, tuple[LateMonth, ...]]:
-    """The report as the log had it at a position, and what had come late by then."""
+    """The report as the log had it at a position, and what had come late by then.
+
+    Whole parts of the log come from the projection of growth, as far as it goes; what is left, a
+    thousand events at most where that is up to date, is folded as the live projections do.
+    """
     folding = Folding(log, REVENUE, LATE)
+    folding.begin_at(*_grown(projections, position, currency))
     for _ in folding.go_on(position):
         progress(folding.position, position)
     found = _report(folding, position, currency)
     return found, late_of(map(Late._make, folding.rows[LATE.name].values()), found)
+
+
+def _grown(projections: Database, position: int, currency: str) -> tuple[int, dict[str, Rows]]:
+    """Where the last whole part before a position ends, and the rows of the projections there."""
+    day, currency_of, outcome, recorded = (
+        _growth.c[name] for name in ("day", "currency", "outcome", "recorded")
+    )
+    month = func.substr(day, 1, 7)
+    with projections.reading() as connection:
+        reached = projector.live(GROWTH).reached(connection).position
+        whole = min(position, reached) // POSITIONS * POSITIONS
+        grown = (_growth.c.part < part_of(whole + 1), currency_of == currency)
+
+        def summed(columns: Columns, *also: ColumnElement[bool]) -> Rows:
+            query = select(*columns, func.sum(_growth.c.orders), func.sum(_growth.c.cents))
+            found = connection.execute(query.where(*grown, *also).group_by(*columns))
+            return [tuple(row) for row in found]
+
+        return whole, {
+            REVENUE.name: summed((day, currency_of, outcome)),
+            LATE.name: summed(
+                (month, currency_of, recorded, outcome), month < func.substr(recorded, 1, 7)
+            ),
+        }
 
 
 class Decided(NamedTuple):
@@ -186,6 +219,7 @@ class Comparison:
 
 def compare(
     log: Database,
+    projections: Database,
     one: int,
     other: int,
     currency: str,
@@ -196,6 +230,7 @@ def compare(
 
     Args:
         log: the event log.
+        projections: the projections, which shorten the way to the earlier position.
         one: a position.
         other: another position.
         currency: of which orders.
@@ -204,6 +239,7 @@ def compare(
     """
     first, last = sorted((one, other))
     folding = Folding(log, REVENUE)
+    folding.begin_at(*_grown(projections, first, currency))
     for _ in folding.go_on(first):
         progress(folding.position, last)
     before = _report(folding, first, currency)

@@ -23,9 +23,9 @@ from reporting.history import (
     first_position,
     parse_moment,
     position_at,
-    report_and_late_at,
     report_at,
 )
+from reporting.projector import catch_up, open_projections
 from reporting.report import as_json, late_as_json, month_end
 from services.batch import handle_batch
 from tests import expected
@@ -36,7 +36,7 @@ from transport.records import Record
 
 # Of the first purchases, some of January and all of the days after come to the log in turn: those
 # of `LATE` only in March, when their month was over.
-ORDERS = 300
+ORDERS = 500
 LATE = 12
 TIMES = [datetime(1997, month, 5, 10, tzinfo=UTC) for month in (1, 2, 3, 4)]
 
@@ -95,6 +95,17 @@ def log(home: Home) -> Database:
     return Shop(home.path / "databases").recorder.database
 
 
+@pytest.fixture(scope="module", params=["made from the log alone", "with whole parts"])
+def grown(
+    request: pytest.FixtureRequest, log: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Database:
+    """Projections that help to look back, or have not begun: it must make no difference."""
+    projections = open_projections(tmp_path_factory.mktemp("grown") / "report.sqlite")
+    if request.param == "with whole parts":
+        catch_up(log, projections)
+    return projections
+
+
 @pytest.fixture(scope="module")
 def told(home: Home) -> list[Told]:
     file = home.path / "databases" / "event_log.sqlite"
@@ -127,12 +138,12 @@ all_purchases = lru_cache(maxsize=1)(expected.purchases)
 
 
 def test_a_report_at_any_position_is_what_the_log_said_then(
-    log: Database, told: list[Told], monkeypatch: pytest.MonkeyPatch
+    log: Database, grown: Database, told: list[Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projector, "BATCH", 70)
     end = last_position(log)
-    for position in (0, 1, 69, 70, 71, end // 2, end - 1, end):
-        found = as_json(report_at(log, position, "USD"))
+    for position in (0, 1, 69, 70, 71, end // 2, 999, 1000, 1001, end - 1, end):
+        found = as_json(report_at(log, grown, position, "USD")[0])
         assert found["position"] == position
         wanted = figures(told, position)
         assert found["totals"] == wanted["totals"]
@@ -167,10 +178,10 @@ def test_moments_are_positions_or_times_with_a_zone() -> None:
 
 
 def test_late_orders_change_a_month_that_was_over_and_are_named(
-    log: Database, told: list[Told]
+    log: Database, grown: Database, told: list[Told]
 ) -> None:
     before, after = position_at(log, TIMES[1]), position_at(log, TIMES[2])
-    found = compare(log, before, after, "USD", 1000)
+    found = compare(log, grown, before, after, "USD", 1000)
     late = [
         each for each in told if each.month < each.recorded[:7] and before < each.position <= after
     ]
@@ -218,12 +229,12 @@ def late_months(told: list[Told], until: int) -> list[dict[str, Any]]:
 
 
 def test_a_report_says_which_months_late_orders_changed_and_when(
-    log: Database, told: list[Told]
+    log: Database, grown: Database, told: list[Told]
 ) -> None:
     for now in TIMES:
         position = position_at(log, now)
-        found, late = report_and_late_at(log, position, "USD")
-        assert as_json(found) == as_json(report_at(log, position, "USD"))
+        found, late = report_at(log, grown, position, "USD")
+        assert as_json(found) == as_json(report_at(log, grown, position, "USD")[0])
         assert late_as_json(late)["late"] == late_months(told, position)
     # January was reported in time, and changed twice; all of February came in April.
     january, february = late
@@ -233,8 +244,8 @@ def test_a_report_says_which_months_late_orders_changed_and_when(
     )
     assert january.part.all.orders == ORDERS // 2 + LATE
     assert (february.part.name, february.whole) == ("1997-02", True)
-    assert report_and_late_at(log, position_at(log, TIMES[0]), "USD")[1] == ()
-    assert report_and_late_at(log, last_position(log), "EUR")[1] == ()
+    assert report_at(log, grown, position_at(log, TIMES[0]), "USD")[1] == ()
+    assert report_at(log, grown, last_position(log), "EUR")[1] == ()
 
 
 def test_a_month_ends_where_the_next_one_begins() -> None:
@@ -247,11 +258,11 @@ def test_a_month_ends_where_the_next_one_begins() -> None:
 )
 @given(data=st.data())
 def test_any_two_positions_differ_by_the_orders_between(
-    log: Database, told: list[Told], data: st.DataObject
+    log: Database, grown: Database, told: list[Told], data: st.DataObject
 ) -> None:
     places = st.integers(0, last_position(log))
     one, other, most = data.draw(places), data.draw(places), data.draw(st.integers(0, 50))
-    found = compare(log, one, other, "USD", most)
+    found = compare(log, grown, one, other, "USD", most)
     first, last = sorted((one, other))
     assert as_json(found.before)["months"] == figures(told, first)["months"]
     assert as_json(found.after)["months"] == figures(told, last)["months"]

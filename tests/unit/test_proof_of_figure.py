@@ -330,9 +330,13 @@ def test_any_projection_can_be_exported_as_a_table(world: World, name: str) -> N
 
 def test_a_comparison_has_two_reports_and_both_are_checked(world: World) -> None:
     log = open_log_to_prove(world.folder / "event_log.sqlite")
+    grown = open_projections(world.folder / "grown.sqlite")
     end = look(log).position
     reports = {
-        name: {**as_json(report_at(log, position, "USD")), **as_fields(stamp(log, position, "USD"))}
+        name: {
+            **as_json(report_at(log, grown, position, "USD")[0]),
+            **as_fields(stamp(log, position, "USD")),
+        }
         for name, position in (("before", end - 200), ("after", end))
     }
     path = world.folder / "compared.json"
