@@ -1,21 +1,17 @@
 """The page "Revenue": what the projections say, live while orders flow."""
 
-from dataclasses import asdict
 from pathlib import Path
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
+from reporting.dashboard.chart import COLOURS, chart
 from reporting.dashboard.looking import Seen, look
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
     By,
     Headline,
-    bars,
     headline,
     label,
-    minor_units_in_one,
 )
 from reporting.dashboard.revenue_rows import table as table_of_periods
 from reporting.dashboard.sources import Sources
@@ -23,10 +19,6 @@ from reporting.dashboard.tables import as_html, legend
 from reporting.report import Report
 
 LOOK_EVERY_SECONDS = 1.0
-
-COLOURS = ("#2e86c1", "#d17c00", "#cc79a7", "#009e73")
-"""One for each outcome. They differ for colour-blind people too (after Okabe and Ito), and stand
-out by at least 3:1 from Streamlit's light background and from its dark one."""
 
 CHART_HEIGHT = 300
 TABLE_HEIGHT = 500
@@ -106,7 +98,7 @@ def _draw(found: Report) -> None:
     )
     by = by or _BY[0]
     st.html(legend(map(label, OUTCOMES), COLOURS))
-    st.altair_chart(_chart(found, by), height=CHART_HEIGHT, key="chart")
+    st.altair_chart(chart(found, by), height=CHART_HEIGHT, key="chart")
     lines = table_of_periods(found, by)
     # The container scrolls, not the table: so a new table doesn't lose the reader's place.
     with st.container(height=_height_of(len(lines.lines)), border=False, key=f"table-{by}"):
@@ -130,49 +122,3 @@ def _draw_headline(figures: Headline, currency: str) -> None:
             ("Share of orders accepted", figures.share_of_orders, figures.share_of_amount),
         ):
             st.metric(name, value, beside, delta_color="off", delta_arrow="off")
-
-
-def _chart(found: Report, by: By) -> alt.Chart:
-    # Months are all there, so each has its place and its name; days have gaps, and are many.
-    along = (
-        alt.X(
-            "period:O",
-            title=None,
-            axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelBound=True, labelSeparation=12),
-        )
-        if by == "Month"
-        else alt.X(
-            "period:T",
-            timeUnit="utcyearmonthdate",
-            title=None,
-            axis=alt.Axis(format="%Y-%m-%d", labelOverlap="greedy", labelSeparation=24, grid=False),
-        )
-    )
-    one = minor_units_in_one(found.currency)
-    chart: alt.Chart = (
-        alt.Chart(pd.DataFrame([asdict(bar) for bar in bars(found, by)]))
-        .mark_bar()
-        .encode(
-            x=along,
-            # The scale counts minor units, and only its labels are divided.
-            y=alt.Y(
-                "cents:Q",
-                stack="zero",
-                title=found.currency,
-                axis=alt.Axis(labelExpr=f"format(datum.value / {one}, ',~f')"),
-            ),
-            color=alt.Color(
-                "outcome:N",
-                scale=alt.Scale(domain=[label(each) for each in OUTCOMES], range=list(COLOURS)),
-                legend=None,
-            ),
-            order=alt.Order("rank:Q"),
-            tooltip=[
-                alt.Tooltip("period:N", title=by),
-                alt.Tooltip("outcome:N", title="Outcome"),
-                alt.Tooltip("amount:N", title="Amount"),
-                alt.Tooltip("orders:N", title="Orders"),
-            ],
-        )
-    )
-    return chart
