@@ -95,7 +95,17 @@ def report_of(rows: Iterable[Revenue], currency: str, at: int) -> Report:
     days: dict[str, dict[str, Sum]] = {}
     for row in sorted(each for each in rows if each.currency == currency):
         days.setdefault(row.day, {})[row.outcome] = Sum(row.orders, row.cents)
-    by_day = tuple(_period(day, found) for day, found in days.items())
+    return _of_days(currency, at, tuple(_period(day, found) for day, found in days.items()))
+
+
+def within(found: Report, first: str, last: str) -> Report:
+    """The part of a report from a first day to a last one, both ``YYYY-MM-DD`` and included."""
+    return _of_days(
+        found.currency, found.position, tuple(d for d in found.days if first <= d.name <= last)
+    )
+
+
+def _of_days(currency: str, at: int, by_day: tuple[Period, ...]) -> Report:
     months = tuple(
         _sum_up(month, [day for day in by_day if day.name.startswith(month)])
         for month in _months_between(by_day)
