@@ -63,7 +63,7 @@ def position_at(log: Database, moment: Moment) -> int:
     """
     if isinstance(moment, datetime):
         positions = range(1, last_position(log) + 1)
-        return bisect_right(positions, moment, key=partial(_recorded_at, log))
+        return bisect_right(positions, moment, key=partial(recorded_at, log))
     return _there(log, moment)
 
 
@@ -75,7 +75,7 @@ def first_position(log: Database, moment: Moment) -> int:
     """
     if isinstance(moment, datetime):
         positions = range(1, last_position(log) + 1)
-        return bisect_left(positions, moment, key=partial(_recorded_at, log)) + 1
+        return bisect_left(positions, moment, key=partial(recorded_at, log)) + 1
     return max(1, _there(log, moment))
 
 
@@ -86,7 +86,12 @@ def _there(log: Database, position: int) -> int:
     return position
 
 
-def _recorded_at(log: Database, position: int) -> datetime:
+def recorded_at(log: Database, position: int) -> datetime:
+    """When a position was recorded (UTC, aware).
+
+    Raises:
+        ShopError: the log has no such position.
+    """
     with log.reading() as connection:
         found: datetime | None = connection.scalar(
             select(_events.c.recorded_time).where(_events.c.position == position)

@@ -107,10 +107,10 @@ def within(found: Report, first: str, last: str) -> Report:
 
 def _of_days(currency: str, at: int, by_day: tuple[Period, ...]) -> Report:
     months = tuple(
-        _sum_up(month, [day for day in by_day if day.name.startswith(month)])
+        sum_up(month, [day for day in by_day if day.name.startswith(month)])
         for month in _months_between(by_day)
     )
-    return Report(currency, at, by_day, months, _sum_up("total", by_day))
+    return Report(currency, at, by_day, months, sum_up("total", by_day))
 
 
 def late_of(rows: Iterable[Late], of: Report) -> tuple[LateMonth, ...]:
@@ -192,7 +192,8 @@ def _period(name: str, found: dict[str, Sum]) -> Period:
     )
 
 
-def _sum_up(name: str, periods: Sequence[Period]) -> Period:
+def sum_up(name: str, periods: Sequence[Period]) -> Period:
+    """One period that has all that others have."""
     return Period(
         name,
         _total([period.accepted for period in periods]),

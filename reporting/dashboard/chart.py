@@ -30,10 +30,13 @@ def chart(found: Report, by: By) -> alt.Chart:
             axis=alt.Axis(format="%Y-%m-%d", labelOverlap="greedy", labelSeparation=24, grid=False),
         )
     )
+    # A click on a bar tells the page the month; it is the field that days and months have.
+    at = alt.selection_point(name="at", fields=["month"], on="click", clear="dblclick")
     one = minor_units_in_one(found.currency)
     made: alt.Chart = (
         alt.Chart(pd.DataFrame([asdict(bar) for bar in bars(found, by)]))
-        .mark_bar()
+        .mark_bar(cursor="pointer")
+        .add_params(at)
         .encode(
             x=along,
             # The scale counts minor units, and only its labels are divided.
@@ -48,6 +51,7 @@ def chart(found: Report, by: By) -> alt.Chart:
                 scale=alt.Scale(domain=[label(each) for each in OUTCOMES], range=list(COLOURS)),
                 legend=None,
             ),
+            opacity=alt.condition(at, alt.value(1), alt.value(0.35)),
             order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("period:N", title=by),

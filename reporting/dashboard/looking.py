@@ -1,52 +1,74 @@
 """What the Revenue page looks at: the projections, or why they can't be read."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from domain.errors import StoreError
+from reporting.dashboard.sources import Sources
+from reporting.figure import Stamp, stamp
+from reporting.projections.late import LateRow
 from reporting.projector import ProjectedRow, position
 from reporting.read_only import ReadOnlyDatabase, has_tables
-from reporting.report import Report, report
+from reporting.report import LateMonth, Report, report_and_late
 from reporting.revenue import RevenueRow
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The last report that could be read, and what is in the way of a newer one."""
+    """The last report that could be read, and what is in the way of a newer one.
+
+    `stamp` says which state of the log it is of; `None` while the log can't be read.
+    """
 
     report: Report | None = None
+    late: tuple[LateMonth, ...] = ()
+    stamp: Stamp | None = None
     trouble: str | None = None
     file: tuple[int, int] | None = None
 
 
-def look(projections: Path, currency: str, before: Seen) -> Seen:
+def look(sources: Sources, before: Seen) -> Seen:
     """Look at the projections again.
 
     Returns:
         `before` itself where nothing has changed; the last report stays while the projections
         can't be read.
     """
-    database = ReadOnlyDatabase(projections)
+    database = ReadOnlyDatabase(sources.projections)
     try:
-        seen = _read(database, currency, before)
+        seen = _read(database, sources, before)
     except (SQLAlchemyError, OSError) as error:
-        seen = replace(before, trouble=str(getattr(error, "orig", None) or error))
+        seen = replace(before, trouble=reason(error))
     return before if seen == before else seen
 
 
-def _read(database: ReadOnlyDatabase, currency: str, before: Seen) -> Seen:
+def reason(error: Exception) -> str:
+    """Why a database can't be read, as it says itself."""
+    return str(getattr(error, "orig", None) or error)
+
+
+def _read(database: ReadOnlyDatabase, sources: Sources, before: Seen) -> Seen:
     file = database.file()
     if file is None:
         return _nothing_there(database, before)
     with database.reading() as connection:
-        if not has_tables(connection, ProjectedRow, RevenueRow):
+        if not has_tables(connection, ProjectedRow, RevenueRow, LateRow):
             return _nothing_there(database, before)
         reached = position(connection)
     known = before.report
     if known is not None and (file, reached) == (before.file, known.position):
-        return replace(before, trouble=None)
-    return Seen(report(database, currency), None, file)
+        return replace(before, trouble=None, stamp=before.stamp or _stamp(sources, known))
+    found, late = report_and_late(database, sources.currency)
+    return Seen(found, late, _stamp(sources, found), None, file)
+
+
+def _stamp(sources: Sources, found: Report) -> Stamp | None:
+    # The page goes on without the log: what it shows comes from the projections.
+    try:
+        return stamp(ReadOnlyDatabase(sources.log), found.position, found.currency)
+    except (SQLAlchemyError, StoreError):
+        return None
 
 
 def _nothing_there(database: ReadOnlyDatabase, before: Seen) -> Seen:

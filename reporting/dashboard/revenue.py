@@ -1,22 +1,29 @@
-"""The page "Revenue": what the projections say, live while orders flow."""
+"""The page "Revenue": what the projections say, live while orders flow, or as it was."""
 
-from pathlib import Path
+from datetime import date
+from typing import Any, Literal
 
 import streamlit as st
 
+from reporting.dashboard import looking_back
 from reporting.dashboard.chart import COLOURS, chart
 from reporting.dashboard.looking import Seen, look
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
     By,
     Headline,
+    changes,
     headline,
     label,
+    late_table,
+    lines_of_month,
+    running,
 )
 from reporting.dashboard.revenue_rows import table as table_of_periods
 from reporting.dashboard.sources import Sources
-from reporting.dashboard.tables import as_html, legend
-from reporting.report import Report
+from reporting.dashboard.tables import as_html, late_as_html, legend, month_as_html
+from reporting.figure import Stamp
+from reporting.report import LateMonth, Report, within
 
 LOOK_EVERY_SECONDS = 1.0
 
@@ -27,40 +34,60 @@ _HEAD_AND_TOTAL = 3
 _LINE_HEIGHT = 33
 _SCROLL_BAR = 20
 _SEEN = "seen"
+_CLICKED = "clicked"
 _BY: tuple[By, ...] = ("Month", "Day")
+_EACH, _RUNNING = _SUMS = ("Each by itself", "Running total")
+_LIVE, _BACK = _STATES = ("Live", "As it was")
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
 
 def show(sources: Sources) -> None:
     """Draw the page, and keep it true for as long as someone looks at it."""
-    projections, currency = sources.projections, sources.currency
     if _SEEN not in st.session_state:
-        st.session_state[_SEEN] = look(projections, currency, Seen())
+        st.session_state[_SEEN] = look(sources, Seen())
     seen: Seen = st.session_state[_SEEN]
     st.title("Revenue", anchor=False)
-    _watch(projections, currency, seen)
+    _watch(sources, seen)
     # A slot of its own: a message that comes or goes must not move what is below to new elements.
     with st.container():
         _say_trouble(seen)
-    found = seen.report
-    if found is None or not found.days:
-        _say_empty(found)
+    if seen.report is None or not seen.report.days:
+        _say_empty(seen.report)
+        return
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        state = st.segmented_control("State", _STATES, default=_LIVE, required=True, key="state")
+        days = _choose_days()
+    if state != _BACK:
+        looking_back.forget()
+        _draw(seen.report, seen.late, *days)
+        return
+    then = looking_back.choose(sources)
+    if then is None:
+        return
+    st.caption(f"As it was known at {then.at:%Y-%m-%d %H:%M:%S} UTC · {_stamped(then.stamp)}")
+    if then.report.days:
+        _draw(then.report, then.late, *days)
     else:
-        _draw(found)
+        st.info("No order had been decided by then.")
 
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
-def _watch(projections: Path, currency: str, drawn: Seen) -> None:
+def _watch(sources: Sources, drawn: Seen) -> None:
     """Look again, and draw the page anew only if there is something new to say."""
-    seen = look(projections, currency, st.session_state[_SEEN])
+    seen = look(sources, st.session_state[_SEEN])
     st.session_state[_SEEN] = seen
     if seen != drawn:
         st.rerun()
-    if seen.report is not None and seen.trouble is None:
-        st.caption(f"Live · up to position {seen.report.position:,} of the event log")
-    elif seen.report is not None:
-        st.caption(f"Not live · up to position {seen.report.position:,} of the event log")
-    else:
+    if seen.report is None:
         st.caption("Live · nothing to report yet")
+        return
+    said = _stamped(seen.stamp) if seen.stamp else f"up to position {seen.report.position:,}"
+    st.caption(f"{'Not live' if seen.trouble else 'Live'} · {said}")
+
+
+def _stamped(stamp: Stamp) -> str:
+    recorded = f", recorded {stamp.recorded_time}" if stamp.recorded_time else ""
+    return f"up to position {stamp.position:,} of the event log{recorded} · hash {stamp.hash}"
 
 
 def _say_trouble(seen: Seen) -> None:
@@ -91,18 +118,95 @@ def _say_empty(found: Report | None) -> None:
         )
 
 
-def _draw(found: Report) -> None:
+def _draw(whole: Report, late: tuple[LateMonth, ...], first: str, last: str) -> None:
+    found = within(whole, first, last)
+    if not found.days:
+        st.info("No order was placed on these days.")
+        return
     _draw_headline(headline(found), found.currency)
-    by = st.segmented_control(
-        "Show by", _BY, default=_BY[0], required=True, key="by", label_visibility="collapsed"
-    )
-    by = by or _BY[0]
+    _draw_changes(whole, found.months[-1].name)
+    with st.container(horizontal=True, gap="medium"):
+        by = _choose("Show by", _BY, "by")
+        shown = running(found) if _choose("Sums", _SUMS, "sums") == _RUNNING else found
     st.html(legend(map(label, OUTCOMES), COLOURS))
-    st.altair_chart(chart(found, by), height=CHART_HEIGHT, key="chart")
-    lines = table_of_periods(found, by)
+    clicked = st.altair_chart(
+        chart(shown, by), height=CHART_HEIGHT, key="chart", on_select="rerun", selection_mode="at"
+    )
+    _draw_month(found, clicked)
+    lines = table_of_periods(shown, by)
     # The container scrolls, not the table: so a new table doesn't lose the reader's place.
     with st.container(height=_height_of(len(lines.lines)), border=False, key=f"table-{by}"):
         st.html(as_html(lines))
+    _draw_late(late, found)
+
+
+def _choose(name: str, options: tuple[Any, ...], key: Literal["by", "sums"]) -> Any:
+    return st.segmented_control(
+        name,
+        options,
+        default=options[0],
+        required=True,
+        key=key,
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+
+
+def _choose_days() -> tuple[str, str]:
+    """The first and the last day that the reader wants; an empty field is no bound."""
+    days = [
+        st.date_input(
+            name,
+            None,
+            min_value=_FIRST_DAY,
+            max_value=_LAST_DAY,
+            key=key,
+            format="YYYY-MM-DD",
+            width=180,
+            bind="query-params",
+        )
+        or bound
+        for name, key, bound in (("From", "from", _FIRST_DAY), ("Until", "until", _LAST_DAY))
+    ]
+    first, last = (each.isoformat() for each in days)
+    return first, last
+
+
+def _draw_month(found: Report, clicked: Any) -> None:
+    """The orders of a month: the one clicked on in the chart, or chosen."""
+    names = [month.name for month in found.months if month.all.orders]
+    points = clicked["selection"].get("at") or [{}]
+    month = str(points[0].get("month", ""))
+    # What was clicked last counts until something else is chosen.
+    if month in names and st.session_state.get(_CLICKED) != month:
+        st.session_state["month"] = month
+    st.session_state[_CLICKED] = month
+    if st.session_state.get("month") not in names:
+        st.session_state["month"] = None
+    chosen = st.selectbox(
+        "Orders of a month (or click on it in the chart)",
+        names,
+        index=None,
+        key="month",
+        placeholder="Choose a month",
+        width=330,
+    )
+    if chosen:
+        st.html(month_as_html(chosen, found.currency, lines_of_month(found, chosen)))
+
+
+def _draw_late(late: tuple[LateMonth, ...], found: Report) -> None:
+    """Say which months were changed after they were over, when, and by which orders."""
+    months = {month.name for month in found.months}
+    changed = [each for each in late if not each.whole and each.part.name in months]
+    if changed:
+        st.html(late_as_html(found.currency, late_table(changed, found.currency)))
+    loaded = [each.part.name for each in late if each.whole and each.part.name in months]
+    if loaded:
+        which = (
+            loaded[0] if len(loaded) == 1 else f"{loaded[0]} to {loaded[-1]}, {len(loaded)} in all"
+        )
+        st.caption(f"Recorded only when the month was over, all of it: {which}")
 
 
 def _height_of(lines: int) -> int:
@@ -122,3 +226,18 @@ def _draw_headline(figures: Headline, currency: str) -> None:
             ("Share of orders accepted", figures.share_of_orders, figures.share_of_amount),
         ):
             st.metric(name, value, beside, delta_color="off", delta_arrow="off")
+
+
+def _draw_changes(whole: Report, month: str) -> None:
+    found = changes(whole, month)
+    if found is None:
+        return
+    before = whole.months[[each.name for each in whole.months].index(month) - 1].name
+    st.caption(f"{month} against {before}, whole months")
+    with st.container(horizontal=True, gap="medium"):
+        for change in found:
+            colour: Literal["normal", "inverse", "off"] = "off"
+            if change.good is not None:
+                colour = "normal" if change.good else "inverse"
+            arrow: Literal["auto", "off"] = "off" if change.good is None else "auto"
+            st.metric(change.name, change.value, change.by, delta_color=colour, delta_arrow=arrow)

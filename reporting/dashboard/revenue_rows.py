@@ -1,10 +1,12 @@
 """What the Revenue page shows, as text and whole numbers: made from a report, with no page."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal
 
 from domain.money import MINOR_UNITS, format_amount
-from reporting.report import ACCEPTED, REASONS, Period, Report
+from reporting.report import ACCEPTED, REASONS, LateMonth, Period, Report, sum_up
 from reporting.revenue import Sum
 
 By = Literal["Month", "Day"]
@@ -31,10 +33,24 @@ class Headline:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A month's figure, and by how much it is another than the month before's.
+
+    `good` says whether more of it is good; `None` where it is the same.
+    """
+
+    name: str
+    value: str
+    by: str
+    good: bool | None
+
+
+@dataclass(frozen=True)
 class Bar:
     """One piece of the chart: one period's one outcome; `cents` is its height."""
 
     period: str
+    month: str
     outcome: str
     rank: int
     cents: int
@@ -76,11 +92,93 @@ def headline(found: Report) -> Headline:
     )
 
 
+def changes(found: Report, month: str) -> list[Change] | None:
+    """A month's headline figures against those of the month before; `None` where there is none.
+
+    Args:
+        found: the report of all days, so that neither month is cut off.
+        month: such as ``1997-02``.
+    """
+    names = [period.name for period in found.months]
+    at = names.index(month)
+    if at == 0:
+        return None
+    before, after = found.months[at - 1], found.months[at]
+    currency = found.currency
+
+    def amount(name: str, one: int, other: int, *, good: bool) -> Change:
+        by = format_amount(abs(other - one), currency)
+        return _change(name, format_amount(other, currency), by, (one, other), good=good)
+
+    return [
+        amount(
+            f"Accepted revenue, {currency}", before.accepted.cents, after.accepted.cents, good=True
+        ),
+        _change(
+            "Accepted orders",
+            f"{after.accepted.orders:,}",
+            f"{abs(after.accepted.orders - before.accepted.orders):,}",
+            (before.accepted.orders, after.accepted.orders),
+            good=True,
+        ),
+        amount(
+            f"Declined, {currency}", before.all_declined.cents, after.all_declined.cents, good=False
+        ),
+    ]
+
+
+def _change(name: str, value: str, by: str, sums: tuple[int, int], *, good: bool) -> Change:
+    before, after = sums
+    sign = "-" if after < before else "+"
+    of_before = f" ({sign}{share(abs(after - before), before)})" if before else ""
+    return Change(name, value, f"{sign}{by}{of_before}", None if after == before else good)
+
+
+def running(found: Report) -> Report:
+    """The report with running totals: each period has all up to it too."""
+    return replace(found, days=_running(found.days), months=_running(found.months))
+
+
+def _running(periods: Iterable[Period]) -> tuple[Period, ...]:
+    return tuple(accumulate(periods, lambda sums, period: sum_up(period.name, (sums, period))))
+
+
+def lines_of_month(found: Report, month: str) -> list[tuple[str, Line]]:
+    """A month's orders by outcome: the outcome, and its line; outcomes without orders have none."""
+    period = next(each for each in found.months if each.name == month)
+    return [
+        (
+            outcome,
+            Line(label(outcome), ((f"{its.orders:,}", format_amount(its.cents, found.currency)),)),
+        )
+        for outcome, its in _by_outcome(period).items()
+        if its.orders
+    ]
+
+
+def late_table(late: Iterable[LateMonth], currency: str) -> list[tuple[LateMonth, Line]]:
+    """What came late, by month: orders and amount of what was accepted and of what was declined."""
+    return [
+        (
+            month,
+            Line(
+                month.part.name,
+                tuple(
+                    (f"{its.orders:,}", format_amount(its.cents, currency))
+                    for its in (month.part.accepted, month.part.all_declined)
+                ),
+            ),
+        )
+        for month in late
+    ]
+
+
 def bars(found: Report, by: By) -> list[Bar]:
     """The pieces of the chart; what is zero has none."""
     return [
         Bar(
             period.name,
+            period.name[:7],
             label(outcome),
             rank,
             its.cents,

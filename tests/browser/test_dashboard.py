@@ -87,7 +87,7 @@ def test_the_headline_agrees_with_the_file(settled, open_page, few) -> None:
         ("Declined, USD", f"{declined:,}", f"{everything - accepted:,} orders"),
         ("Share of orders accepted", f"{share} %", "of the amount"),
     ):
-        metric = page.get_by_test_id("stMetric").filter(has_text=name)
+        metric = page.get_by_test_id("stMetric").filter(has_text=name).first
         expect(metric.get_by_test_id("stMetricValue")).to_have_text(value)
         expect(metric).to_contain_text(beside)
     # An order and its answer are an event each.

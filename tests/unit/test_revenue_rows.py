@@ -1,26 +1,26 @@
 """What the Revenue page shows, from a report to text, with no page."""
 
 import re
-import sqlite3
-from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reporting.dashboard.looking import Seen, look
+from reporting.dashboard.looking_back import bounds
 from reporting.dashboard.revenue import COLOURS
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
     bars,
+    changes,
     headline,
     label,
     minor_units_in_one,
+    running,
     share,
     table,
 )
 from reporting.dashboard.tables import DARK_BACKGROUND, LIGHT_BACKGROUND, as_html, legend
-from reporting.projector import ProjectedRow, open_projections
-from reporting.report import REASONS, Period, Report
-from reporting.revenue import Revenue, RevenueRow, Sum
+from reporting.report import REASONS, Period, Report, report_of
+from reporting.revenue import Revenue, Sum
 
 NOTHING = dict.fromkeys(REASONS, Sum())
 
@@ -164,84 +164,59 @@ def _luminance(colour):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def _project(path, position, cents):
-    projections = open_projections(path)
-    with projections.transaction() as connection:
-        before = connection.exec_driver_sql("SELECT orders, cents FROM revenue_by_day").first()
-        orders, already = before or (0, 0)
-        connection.execute(
-            RevenueRow.__table__.insert().prefix_with("OR REPLACE"),
-            Revenue("1997-01-01", "USD", "accepted", orders + 1, already + cents)._asdict(),
-        )
-        connection.execute(
-            ProjectedRow.__table__.insert().prefix_with("OR REPLACE"),
-            {"projection": "revenue", "position": position, "hash": bytes(32)},
-        )
-    projections.close()
+def months(*sums):
+    """A report in which each month has one day, by accepted and declined orders and cents."""
+    rows = []
+    for number, (accepted, declined) in enumerate(sums, 1):
+        day = f"1997-{number:02}-03"
+        rows.append(Revenue(day, "USD", "accepted", *accepted))
+        rows.append(Revenue(day, "USD", "no_funds", *declined))
+    return report_of(rows, "USD", 7)
 
 
-def test_looking_makes_no_file(tmp_path):
-    seen = look(tmp_path / "home" / "report.sqlite", "USD", Seen())
-    assert seen == Seen()
-    assert list(tmp_path.iterdir()) == []
+def test_a_month_is_held_against_the_one_before():
+    found = months(((4, 1000), (1, 100)), ((5, 750), (2, 100)))
+    assert changes(found, "1997-01") is None
+    revenue, orders, declined = changes(found, "1997-02")
+    assert (revenue.value, revenue.by, revenue.good) == ("7.50", "-2.50 (-25.0 %)", True)
+    assert (orders.value, orders.by, orders.good) == ("5", "+1 (+25.0 %)", True)
+    assert (declined.value, declined.by, declined.good) == ("1.00", "+0.00 (+0.0 %)", None)
 
 
-def test_looking_at_a_file_without_tables_is_no_trouble_and_makes_none(tmp_path):
-    path = tmp_path / "report.sqlite"
-    path.touch()
-    assert look(path, "USD", Seen()) == Seen()
-    assert path.stat().st_size == 0
+def test_what_was_nothing_before_has_no_per_cent():
+    found = months(((0, 0), (0, 0)), ((5, 750), (1, 1)))
+    assert [each.by for each in changes(found, "1997-02")] == ["+7.50", "+5", "+0.01"]
 
 
-def test_the_report_is_read_again_only_when_the_position_moved(tmp_path):
-    path = tmp_path / "report.sqlite"
-    _project(path, 3, 100)
-    first = look(path, "USD", Seen())
-    assert first.report is not None
-    assert first.report.totals.accepted == Sum(1, 100)
-    assert look(path, "USD", first) is first
-    _project(path, 4, 1)
-    second = look(path, "USD", first)
-    assert second.report.position == 4
-    assert second.report.totals.accepted == Sum(2, 101)
+def test_running_totals_have_all_up_to_each_period():
+    found = running(months(((4, 1000), (1, 100)), ((5, 750), (2, 50)), ((0, 0), (1, 1))))
+    assert [month.accepted for month in found.months] == [Sum(4, 1000), Sum(9, 1750), Sum(9, 1750)]
+    assert [day.declined["no_funds"] for day in found.days] == [
+        Sum(1, 100),
+        Sum(3, 150),
+        Sum(4, 151),
+    ]
+    assert found.months[-1].all == found.totals.all
+    assert running(made()) == made()
 
 
-def test_while_the_file_is_away_the_last_report_stays(tmp_path):
-    path, away = tmp_path / "report.sqlite", tmp_path / "away.sqlite"
-    _project(path, 3, 100)
-    first = look(path, "USD", Seen())
-    path.rename(away)
-    gone = look(path, "USD", first)
-    assert gone.report is first.report
-    assert "not there any more" in gone.trouble
-    away.rename(path)
-    assert look(path, "USD", gone) == first
-
-
-def test_another_file_at_the_same_position_is_noticed(tmp_path):
-    path = tmp_path / "report.sqlite"
-    _project(path, 3, 100)
-    first = look(path, "USD", Seen())
-    other = tmp_path / "other.sqlite"
-    _project(other, 3, 200)
-    other.rename(path)
-    assert look(path, "USD", first).report.totals.accepted == Sum(1, 200)
-
-
-def test_while_the_file_is_locked_the_last_report_stays(tmp_path):
-    path = tmp_path / "report.sqlite"
-    _project(path, 3, 100)
-    first = look(path, "USD", Seen())
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("PRAGMA locking_mode=EXCLUSIVE")
-        other.execute("BEGIN EXCLUSIVE")
-        locked = look(path, "USD", first)
-    assert locked.report is first.report
-    assert "locked" in locked.trouble
-    assert look(path, "USD", locked) == first
-
-
-def test_what_is_no_database_is_said(tmp_path):
-    path = tmp_path / "report.sqlite"
-    path.write_bytes(b"no database" * 1000)
-    assert "not a database" in look(path, "USD", Seen()).trouble
+@pytest.mark.parametrize(
+    ("long", "step"),
+    [
+        (timedelta(0), timedelta(seconds=1)),
+        (timedelta(minutes=5, microseconds=1), timedelta(seconds=1)),
+        (timedelta(days=2), timedelta(minutes=1)),
+        (timedelta(days=400), timedelta(hours=1)),
+    ],
+)
+def test_one_can_look_back_from_before_the_first_record_to_after_the_last(long, step):
+    first = datetime(2026, 1, 1, 10, 0, 0, 5, tzinfo=UTC)
+    found = bounds(first, first + long)
+    assert found.step == step
+    assert found.first < first.replace(tzinfo=None)
+    assert (
+        (first + long).replace(tzinfo=None)
+        <= found.last
+        <= (first + long).replace(tzinfo=None) + step
+    )
+    assert (found.last - found.first) % step == timedelta(0)
