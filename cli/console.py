@@ -20,6 +20,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+SAID_AGAIN_SECONDS = 30.0
+"""How long a line of a library is not written again."""
+
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
@@ -52,6 +55,34 @@ class RateColumn(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
 
 
+class Seldom(logging.Filter):
+    """Lets what a library says again and again through once in a while, with how often it was said.
+
+    Without a broker Faust's client says some twenty times a second that it has none.
+    """
+
+    def __init__(self, loggers: tuple[str, ...], seconds: float) -> None:
+        """Hold back what `loggers` said less than so many seconds ago, whatever its figures."""
+        super().__init__()
+        self._loggers = loggers
+        self._seconds = seconds
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is written."""
+        if record.name.partition(".")[0] not in self._loggers:
+            return True
+        what = (record.name, str(record.msg))
+        last, held_back = self._said.get(what, (-self._seconds, 0))
+        if record.created - last < self._seconds:
+            self._said[what] = (last, held_back + 1)
+            return False
+        self._said[what] = (record.created, 0)
+        if held_back:
+            record.msg = f"{record.msg} (and {held_back} times more before)"
+        return True
+
+
 def log_to_stderr(level: int = logging.WARNING) -> None:
     """Send log lines to standard error: plainly, or for people where that is a terminal."""
     handler: logging.Handler
@@ -62,5 +93,6 @@ def log_to_stderr(level: int = logging.WARNING) -> None:
         handler = logging.StreamHandler()
         text = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=level, format=text, handlers=[handler], force=True)
+    handler.addFilter(Seldom(("aiokafka", "faust", "mode"), SAID_AGAIN_SECONDS))
     # What librdkafka retries by itself is no news; what it can't is raised.
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
