@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.replay.contender import KINDS
+from benchmarks.replay.painting import paint
 from benchmarks.replay.synthetic import make_log
 from cli.console import err
 
@@ -55,6 +56,7 @@ def main() -> None:
     chosen = parser.parse_args()
     kinds = list(dict.fromkeys(["raw", *chosen.kinds]))
     found: dict[int, dict[str, list[Run]]] = {}
+    painted: dict[int, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         for events in chosen.events:
             log = Path(name) / f"{events}.sqlite"
@@ -67,16 +69,19 @@ def main() -> None:
                 for kind, runs in found[events].items():
                     runs.append(run(kind, log))
                     err.print(f"round {number + 1} {kind}: {runs[-1].rate:,.0f} events/s")
+            err.print("opening the dashboard's pages")
+            painted[events] = paint(log, chosen.rounds)
             log.unlink()
     if chosen.json:
         sizes = {
             size: {kind: [vars(each) for each in runs] for kind, runs in kinds.items()}
             for size, kinds in found.items()
         }
-        print(json.dumps(sizes))
+        print(json.dumps({"runs": sizes, "painted": painted}))
     else:
         for events, runs_of in found.items():
             _print(events, runs_of)
+            _print_painted(painted[events])
 
 
 def _print(events: int, kinds: dict[str, list[Run]]) -> None:
@@ -94,6 +99,12 @@ def _print(events: int, kinds: dict[str, list[Run]]) -> None:
             f"{statistics.median(each.processor / each.events for each in runs) * 1e6:>14.2f}"
             f"{max(each.peak_mb for each in runs):>9.0f}"
         )
+
+
+def _print_painted(pages: dict[str, list[float]]) -> None:
+    for title, seconds in pages.items():
+        median, least, most = statistics.median(seconds), min(seconds), max(seconds)
+        print(f"page {title:16} seconds until all is there: {median:.2f} ({least:.2f}-{most:.2f})")
 
 
 if __name__ == "__main__":
