@@ -20,6 +20,7 @@ from cli.console import err, log_to_stderr, out, print_json
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
 from cli.demo import PURCHASES, demo
+from cli.export import export
 from cli.place import Placed, place
 from cli.prove import prove
 from cli.replay import replay
@@ -98,6 +99,7 @@ app.command("ask")(ask)
 app.command("requests")(requests)
 app.command("status")(status)
 app.command("prove")(prove)
+app.command("export")(export)
 
 
 @app.command("settings")

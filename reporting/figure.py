@@ -7,13 +7,16 @@ metadata in Parquet, and a script block with the JSON object in HTML.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from typing import Any
 
 from domain.errors import StoreError
 from event_log.database import Database
 from event_log.log import GENESIS
 from reporting.proof_rows import as_chained
+
+_DAYS = ("first_day", "last_day")
 
 HTML_ID = "figure"
 """The id of the script block that holds a figure's JSON object."""
@@ -25,13 +28,24 @@ class Stamp:
 
     `position` is the last event that is in it, `hash` that event's chain hash in hexadecimal,
     `recorded_time` when it was recorded (RFC 3339, UTC), and `currency` the ISO 4217 code of the
-    amounts. Position 0 is the empty log, which has no time.
+    amounts. Position 0 is the empty log, which has no time. `first_day` and `last_day` are the
+    business dates (``YYYY-MM-DD``) that the figures are of, where they are not of all.
     """
 
     position: int
     hash: str
     recorded_time: str | None
     currency: str
+    first_day: str | None = None
+    last_day: str | None = None
+
+    def of_days(self, first: str | None, last: str | None) -> "Stamp":
+        """The stamp of figures that are of these days only; `None` is no bound."""
+        return replace(self, first_day=first, last_day=last)
+
+    def has(self, day: str) -> bool:
+        """Whether figures of a day (``YYYY-MM-DD``) are in it."""
+        return (self.first_day or day) <= day <= (self.last_day or day)
 
 
 def stamp(log: Database, position: int, currency: str) -> Stamp:
@@ -56,7 +70,8 @@ def stamp(log: Database, position: int, currency: str) -> Stamp:
 
 def as_fields(of: Stamp) -> dict[str, Any]:
     """The stamp as fields of a JSON object, to be put beside the figures in it."""
-    return asdict(of)
+    fields = asdict(of)
+    return {name: value for name, value in fields.items() if name not in _DAYS or value}
 
 
 def as_comments(of: Stamp) -> str:
@@ -82,14 +97,18 @@ def stamp_in(fields: Mapping[str, Any]) -> Stamp:
     Raises:
         ValueError: a field is missing or is not what it should be.
     """
-    missing = [name for name in Stamp.__dataclass_fields__ if name not in fields]
-    if missing:
+    wanted = Stamp.__dataclass_fields__.keys() - _DAYS
+    if missing := sorted(wanted - fields.keys()):
         raise ValueError(f"it has no {', '.join(missing)}")
+    days = [str(fields[name]) if fields.get(name) else None for name in _DAYS]
+    for day in filter(None, days):
+        date.fromisoformat(day)
     return Stamp(
         int(fields["position"]),
         str(fields["hash"]).lower(),
         str(fields["recorded_time"]) if fields["recorded_time"] else None,
         str(fields["currency"]),
+        *days,
     )
 
 

@@ -4,12 +4,14 @@ The stamp must be the log's own, and the figures what SQL over the log's bodies 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
 from domain.errors import ShopError
+from domain.money import MINOR_UNITS
 from event_log.database import Database, table_of
 from reporting.figure import Stamp, stamp
 from reporting.projection import Projection
@@ -95,7 +97,10 @@ def _rows(log: Database, projection: Projection, claimed: Stamp) -> Iterator[dic
     with log.reading() as connection:
         for row in connection.execute(text(projection.check), {"position": claimed.position}):
             named = dict(zip(names, row, strict=True))
-            if named.get("currency", claimed.currency) == claimed.currency:
+            # Of projections, those by day have a part of the time.
+            if named.get("currency", claimed.currency) == claimed.currency and (
+                "day" not in named or claimed.has(named["day"])
+            ):
                 yield named
 
 
@@ -180,7 +185,7 @@ def _table_of(log: Database, exported: Exported) -> _Table:
     Raises:
         ShopError: there is no such table.
     """
-    columns = set(exported.columns) - {"currency"}
+    columns = set(exported.columns) - {"currency", "amount"}
     if columns == _MONTHLY:
         return _Table(("month", "outcome"), _monthly(_by_day(log, exported.stamp)))
     for projection in all_projections().values():
@@ -202,9 +207,8 @@ def _monthly(days: Mapping[str, Sums]) -> Iterator[dict[str, Any]]:
 
 def _compare_table(exported: Exported, table: _Table) -> tuple[int, Failure | None]:
     """How many values of a table were compared, and the first row that is another."""
-    currency = {"currency": exported.stamp.currency}
     wanted = {
-        _key(row, table.keys): {name: _text({**currency, **row}[name]) for name in exported.columns}
+        _key(row, table.keys): _written(row, exported.stamp.currency, exported.columns)
         for row in table.rows
     }
     count = 0
@@ -220,6 +224,14 @@ def _compare_table(exported: Exported, table: _Table) -> tuple[int, Failure | No
     if wanted:
         return count, Failure(min(wanted), "the log has this row, and the file doesn't")
     return count, None
+
+
+def _written(row: Mapping[str, Any], currency: str, columns: Iterable[str]) -> dict[str, str]:
+    """A row as a file has it."""
+    whole = {"currency": currency, **row}
+    if "cents" in whole and currency in MINOR_UNITS:
+        whole["amount"] = Decimal(whole["cents"] or 0).scaleb(-MINOR_UNITS[currency])
+    return {name: _text(whole[name]) for name in columns}
 
 
 def _other_value(key: str, name: str, found: str, right: str) -> Failure:

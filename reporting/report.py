@@ -98,11 +98,10 @@ def report_of(rows: Iterable[Revenue], currency: str, at: int) -> Report:
     return _of_days(currency, at, tuple(_period(day, found) for day, found in days.items()))
 
 
-def within(found: Report, first: str, last: str) -> Report:
-    """The part of a report from a first day to a last one, both ``YYYY-MM-DD`` and included."""
-    return _of_days(
-        found.currency, found.position, tuple(d for d in found.days if first <= d.name <= last)
-    )
+def within(found: Report, first: str | None, last: str | None) -> Report:
+    """The part of a report from a first day to a last one, both included; `None` is no bound."""
+    days = [day for day in found.days if (first or "") <= day.name <= (last or day.name)]
+    return _of_days(found.currency, found.position, tuple(days))
 
 
 def _of_days(currency: str, at: int, by_day: tuple[Period, ...]) -> Report:

@@ -1,12 +1,12 @@
 """The page "Revenue": what the projections say, live while orders flow, or as it was."""
 
-from datetime import date
 from typing import Any, Literal
 
 import streamlit as st
 
 from reporting.dashboard import looking_back
 from reporting.dashboard.chart import COLOURS, chart
+from reporting.dashboard.days import choose_days
 from reporting.dashboard.looking import Seen, look
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
@@ -38,7 +38,6 @@ _CLICKED = "clicked"
 _BY: tuple[By, ...] = ("Month", "Day")
 _EACH, _RUNNING = _SUMS = ("Each by itself", "Running total")
 _LIVE, _BACK = _STATES = ("Live", "As it was")
-_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
 
 def show(sources: Sources) -> None:
@@ -56,7 +55,7 @@ def show(sources: Sources) -> None:
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         state = st.segmented_control("State", _STATES, default=_LIVE, required=True, key="state")
-        days = _choose_days()
+        days = choose_days()
     if state != _BACK:
         looking_back.forget()
         _draw(seen.report, seen.late, *days)
@@ -118,7 +117,7 @@ def _say_empty(found: Report | None) -> None:
         )
 
 
-def _draw(whole: Report, late: tuple[LateMonth, ...], first: str, last: str) -> None:
+def _draw(whole: Report, late: tuple[LateMonth, ...], first: str | None, last: str | None) -> None:
     found = within(whole, first, last)
     if not found.days:
         st.info("No order was placed on these days.")
@@ -150,26 +149,6 @@ def _choose(name: str, options: tuple[Any, ...], key: Literal["by", "sums"]) -> 
         label_visibility="collapsed",
         bind="query-params",
     )
-
-
-def _choose_days() -> tuple[str, str]:
-    """The first and the last day that the reader wants; an empty field is no bound."""
-    days = [
-        st.date_input(
-            name,
-            None,
-            min_value=_FIRST_DAY,
-            max_value=_LAST_DAY,
-            key=key,
-            format="YYYY-MM-DD",
-            width=180,
-            bind="query-params",
-        )
-        or bound
-        for name, key, bound in (("From", "from", _FIRST_DAY), ("Until", "until", _LAST_DAY))
-    ]
-    first, last = (each.isoformat() for each in days)
-    return first, last
 
 
 def _draw_month(found: Report, clicked: Any) -> None:
