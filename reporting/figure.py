@@ -97,8 +97,8 @@ def stamp_in(fields: Mapping[str, Any]) -> Stamp:
     Raises:
         ValueError: a field is missing or is not what it should be.
     """
-    wanted = Stamp.__dataclass_fields__.keys() - _DAYS
-    if missing := sorted(wanted - fields.keys()):
+    wanted = [name for name in Stamp.__dataclass_fields__ if name not in _DAYS]
+    if missing := [name for name in wanted if name not in fields]:
         raise ValueError(f"it has no {', '.join(missing)}")
     days = [str(fields[name]) if fields.get(name) else None for name in _DAYS]
     for day in filter(None, days):
