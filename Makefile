@@ -4,6 +4,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Most tests wait most of the time: two processes take little more than half as long as one.
+IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: demo test test-fast lint format bench faults clean
 .DEFAULT_GOAL := demo
 
@@ -24,11 +27,11 @@ demo: $(VENV)/run.stamp
 	@$(BIN)/shop demo
 
 test: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(IN_TWO)
 
 # What a commit should pass: no full run of the data, no browser.
 test-fast: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest -m "not slow" --ignore tests/browser
+	$(BIN)/python -m pytest $(IN_TWO) -m "not slow" --ignore tests/browser
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --no-cache .

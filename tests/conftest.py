@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LONGEST = "test_styles.py"
+WITH_DASHBOARD = {
+    f"test_{name}.py" for name in ("styles", "interruptions", "pipeline", "commands", "prove")
+}
 
 
 def pytest_configure() -> None:
@@ -23,8 +25,19 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest file, so that at the end nobody waits for one process alone."""
-    items.sort(key=lambda item: item.path.name != LONGEST)
+    """Share the tests among processes by file; all that start a dashboard are one's.
+
+    Two dashboards that look for a free port at the same moment would take the same one. Those tests
+    take longest, and the faults come next: they begin first, so that at the end nobody waits long.
+    """
+
+    def group(item: pytest.Item) -> str:
+        own = "browser" in item.path.parts or item.path.name in WITH_DASHBOARD
+        return "" if own else item.path.name
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item) or "dashboards"))
+    items.sort(key=lambda item: (group(item) != "", "faults" not in item.path.parts))
 
 
 @dataclass

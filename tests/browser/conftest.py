@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.browser.small_log import SmallLog
 from tests.expected import Purchase, purchases
@@ -27,6 +27,9 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# A page may be slow where other tests keep the processors busy; whatever is right comes sooner.
+expect.set_options(timeout=30_000)
+
 COMMAND = (sys.executable, "-m", "cli.main", "dashboard")
 SCREENSHOTS = Path(__file__).parents[2] / "test-output"
 
