@@ -67,7 +67,7 @@ def query(asked: Asked, *, few: bool) -> tuple[str, tuple[Any, ...]]:
     else:
         # Each state is in order by itself; so few rows of each are merged.
         branches = [_branch(asked, "state", before + some, kind) for kind in asked.kinds]
-    found = " UNION ALL ".join(f"SELECT * FROM ({text})" for text, _ in branches)
+    found = " UNION ALL ".join(f"SELECT * FROM ({text})" for text, _ in branches)  # noqa: S608
     values = [value for _, those in branches for value in those]
     return (
         f"SELECT {_COLUMNS} FROM ({found} {_NEWEST_FIRST} LIMIT ? OFFSET ?) AS found "  # noqa: S608

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from reporting.dashboard import revenue
+from reporting.dashboard import orders, revenue
 from reporting.dashboard.sources import Sources
 
 
@@ -21,7 +21,10 @@ class Page(NamedTuple):
     show: Callable[[Sources], None]
 
 
-PAGES = (Page("Revenue", "revenue", revenue.show),)
+PAGES = (
+    Page("Revenue", "revenue", revenue.show),
+    Page("Orders", "orders", orders.show),
+)
 """In the order that the menu has; the first one is shown at the start."""
 
 
