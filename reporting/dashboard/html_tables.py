@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Literal, NamedTuple
 
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
 from reporting.dashboard.tables import STYLE
 
 Tone = Literal["good", "waiting", "bad", "off"]
@@ -14,6 +17,7 @@ _STYLE = """
 .revenue td.wide { white-space: normal; min-width: 16rem; overflow-wrap: anywhere; }
 .revenue tbody th:first-child { max-width: min(18rem, 44vw); overflow: hidden;
   text-overflow: ellipsis; }
+[class*="st-key-scroll-"] { overflow-x: auto; }
 .tone { font-weight: 600; }
 .tone.good { color: light-dark(#137a3e, #58d68d); }
 .tone.waiting { color: light-dark(#8a5a00, #f5b041); }
@@ -21,6 +25,10 @@ _STYLE = """
 .tone.off { color: light-dark(#5b6470, #a7b0bd); }
 </style>
 """
+
+
+HEIGHT = 560
+"""Of a place where a long table scrolls."""
 
 
 class Column(NamedTuple):
@@ -56,6 +64,20 @@ def table(name: str, columns: Sequence[Column], rows: Iterable[Sequence[Cell | s
         f'{STYLE}{_STYLE}<table class="revenue narrow" aria-label="{escape(name)}">'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def scrolling(name: str, lines: int, most: int = 16) -> DeltaGenerator:
+    """A place for a table that scrolls aside where the page is narrow, and down if it is long.
+
+    The place scrolls, and not the table: so a new table doesn't lose the reader's place.
+
+    Args:
+        name: what no other place on the page is called.
+        lines: how many lines the table has.
+        most: how many lines are shown whole.
+    """
+    height = "content" if lines <= most else HEIGHT
+    return st.container(height=height, border=False, key=f"scroll-{name}")  # type: ignore[arg-type]
 
 
 def _row(row: Sequence[Cell | str], classes: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from reporting.dashboard.html_tables import scrolling
 from reporting.dashboard.order_steps import steps, style
 from reporting.dashboard.orders_asked import (
     FIELDS,
@@ -23,12 +24,12 @@ from reporting.dashboard.orders_html import (
     timeline,
 )
 from reporting.dashboard.orders_looking import Looked, Orders, after, look_at, look_for
+from reporting.dashboard.plain_text import plain
 from reporting.dashboard.sources import Sources
 from reporting.projections.stories import Story
 
 LOOK_EVERY_SECONDS = 1.0
 
-TABLE_HEIGHT = 620
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 _LAST = "orders last seen"
 _EMPTY = (
@@ -127,7 +128,7 @@ def _found(sources: Sources) -> None:
     address = st.query_params.to_dict()
     asked, wrong = asked_for(address, sources.currency)
     for sentence in wrong:
-        st.error(sentence)
+        st.error(plain(sentence))
     if wrong:
         return
     now = look_for(sources, asked)
@@ -153,7 +154,7 @@ def _found(sources: Sources) -> None:
     if not shown:
         st.info(_nothing(address, anything=asked.anything))
         return
-    with st.container(height=TABLE_HEIGHT if shown > 1 else "content", border=False):
+    with scrolling("orders", shown):
         st.html(found_as_html(known.found.stories, address))
 
 
@@ -183,7 +184,7 @@ def _say_trouble(trouble: str | None, *, shown: bool) -> None:
     if trouble is not None:
         last = "What is below was read before. " if shown else ""
         st.warning(
-            f"The projections can't be read at the moment: {trouble}. {last}"
+            f"The projections can't be read at the moment: {plain(trouble)}. {last}"
             "The page tries again every second; there is no need to reload it."
         )
 
@@ -219,7 +220,7 @@ def _story(known: Looked, story: Story) -> None:
         if known.log_trouble is not None:
             st.warning(
                 "The event log can't tell all of this order's story at the moment: "
-                f"{known.log_trouble}. What is above comes from the projections."
+                f"{plain(known.log_trouble)}. What is above comes from the projections."
             )
     said = style(story.order_id, known.events)
     if said is not None:

@@ -56,8 +56,8 @@ ol.story { list-style: none; margin: 0; padding: 0; max-width: 52rem; font-size:
 .story .late { color: light-dark(#8a5a00, #f5b041); font-weight: 600; }
 .story a { color: light-dark(#1f6fa8, #5dade2); }
 .story summary { cursor: pointer; margin-top: 0.25rem; width: fit-content; }
-.story dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.1rem 0.9rem;
-  margin: 0.3rem 0 0; font-size: 0.8rem; }
+ol.story li dl { padding: 0; display: grid; grid-template-columns: max-content 1fr;
+  gap: 0.1rem 0.9rem; margin: 0.3rem 0 0; font-size: 0.8rem; }
 .story dd { margin: 0; overflow-wrap: anywhere; }
 </style>
 """.replace("LIGHT", LIGHT_BACKGROUND).replace("DARK", DARK_BACKGROUND)
@@ -147,14 +147,14 @@ def timeline(steps: Sequence[Step]) -> str:
 
 def _step(step: Step, numbers: Mapping[str, int]) -> str:
     kind = "message" if step.is_message else "event"
-    because = escape(step.because.words)
+    because = escape(f"{step.because.words[0].upper()}{step.because.words[1:]}.")
     to = numbers.get(step.because.step or "")
     if to is not None:
         because = f'<a href="#step-{to}">{because}</a>'
     where = "not in the log" if step.position is None else f"position {step.position:,}"
     lines = [f"<p>{because}</p>"]
     if step.at is not None:
-        lines.append(f'<p class="quiet">published {escape(in_words(step.at))}</p>')
+        lines.append(f'<p class="quiet">Published {escape(in_words(step.at))}</p>')
     quiet = ' class="quiet"' if step.is_message else ""
     lines += [f"<p{quiet}>{escape(each)}</p>" for each in step.told]
     if step.late is not None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from reporting.dashboard import orders, revenue
+from reporting.dashboard import health, orders, revenue
 from reporting.dashboard.sources import Sources
 
 
@@ -24,6 +24,7 @@ class Page(NamedTuple):
 PAGES = (
     Page("Revenue", "revenue", revenue.show),
     Page("Orders", "orders", orders.show),
+    Page("Log and health", "health", health.show),
 )
 """In the order that the menu has; the first one is shown at the start."""
 
