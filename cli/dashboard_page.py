@@ -1,8 +1,6 @@
 """The script that Streamlit runs for everyone who opens the dashboard."""
 
-from cli.settings import Settings
+from cli.dashboard_sources import sources
 from reporting.dashboard.pages import show
-from reporting.dashboard.sources import Sources
 
-_settings = Settings()
-show(Sources(_settings.database("event_log"), _settings.database("report"), _settings.currency))
+show(sources())

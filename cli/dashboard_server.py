@@ -11,7 +11,7 @@ import threading
 from streamlit.web.cli import main
 
 # Loaded now, so that the first person who opens the page doesn't wait for it.
-import cli.settings  # noqa: F401
+import cli.dashboard_sources  # noqa: F401
 import reporting.dashboard.pages  # noqa: F401
 
 _STDIN = 0

@@ -1,6 +1,7 @@
 """`shop dead-letters`: look at what could not be handled, mend it, and send it again."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -176,9 +177,7 @@ def _reached(settings: Settings) -> tuple[LetterDesk, str]:
         BrokerError: the broker is away.
     """
     servers, cluster = wait_for_topics(settings, seconds=5)
-    desk = LetterDesk(settings.database("dead_letters"))
-    desk.database.bind_to_cluster(cluster)
-    desk.take_in(servers, datetime.now(UTC), _warn)
+    desk = collected(settings, servers, cluster, _warn)
     if left := waiting(desk.database):
         _warn(f"{left:,} letters of a former `send` were not out yet: they are sent now")
         try:
@@ -186,6 +185,27 @@ def _reached(settings: Settings) -> tuple[LetterDesk, str]:
         except BrokerError as error:
             _warn(str(error))
     return desk, servers
+
+
+def collected(
+    settings: Settings, servers: str, cluster: str, refused: Callable[[str], None]
+) -> LetterDesk:
+    """The letter desk with all that the dead-letter topics have by now.
+
+    Args:
+        settings: the settings.
+        servers: where the broker is.
+        cluster: its cluster's id.
+        refused: is told of what there is no letter of ours.
+
+    Raises:
+        BrokerError: the topics can't be read.
+        StoreError: the letters can't be kept, or are of another cluster.
+    """
+    desk = LetterDesk(settings.database("dead_letters"))
+    desk.database.bind_to_cluster(cluster)
+    desk.take_in(servers, datetime.now(UTC), refused)
+    return desk
 
 
 def _publish(desk: LetterDesk, servers: str) -> None:

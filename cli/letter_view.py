@@ -59,7 +59,7 @@ def print_letters(letters: Sequence[Letter]) -> None:
             last.reason,
         )
         # As text, not as markup: a stranger wrote some of it.
-        table.add_row(*(Text(_harmless(cell)) for cell in row))
+        table.add_row(*(Text(harmless(cell)) for cell in row))
     out.print(table)
     out.print(f"{len(letters):,} letters")
 
@@ -83,12 +83,12 @@ def print_letter(letter: Letter) -> None:
 
 def _print_record(found: DeadLetter) -> None:
     _say("key", "bold")
-    _say(f"  {_shown(found.key)}")
+    _say(f"  {shown(found.key)}")
     _say("headers", "bold")
     for name, value in found.headers:
-        _say(f"  {name}: {_shown(value)}")
+        _say(f"  {name}: {shown(value)}")
     _say("body", "bold")
-    text = _body_shown(found.body)
+    text = body_shown(found.body)
     for line in text[:MAX_SHOWN].splitlines() or [""]:
         _say(line)
     if len(text) > MAX_SHOWN:
@@ -96,20 +96,22 @@ def _print_record(found: DeadLetter) -> None:
 
 
 def _say(text: str, style: str = "") -> None:
-    out.print(Text(_harmless(text)), style=style, highlight=False)
+    out.print(Text(harmless(text)), style=style, highlight=False)
 
 
-def _body_shown(body: bytes | None) -> str:
+def body_shown(body: bytes | None) -> str:
+    """A body as people read it: JSON is indented, and what is no text is in hexadecimal."""
     if body is None:
         return "null"
     try:
         # It moves no more than blanks: numbers and keys that are there twice stay to be seen.
         return msgspec.json.format(body, indent=2).decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _shown(body)
+        return shown(body)
 
 
-def _shown(value: bytes | None) -> str:
+def shown(value: bytes | None) -> str:
+    """Bytes as text, or in hexadecimal where they are none."""
     if value is None:
         return "null"
     try:
@@ -123,7 +125,7 @@ def _is_readable(text: str) -> bool:
     return all(part.isprintable() for part in text.replace("\t", " ").splitlines())
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """The text without what would steer a terminal."""
     if text.isprintable():
         return text

@@ -1,9 +1,10 @@
 """`shop prove`: whether log, Kafka, projections and orders agree, and where they first don't."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import (
@@ -18,15 +19,13 @@ from rich.progress import (
 from cli.composition import bootstrap_servers
 from cli.console import RateColumn, err, out, print_json
 from cli.settings import Settings
-from domain.errors import BrokerError
-from domain.money import MINOR_UNITS, format_amount
+from domain.errors import BrokerError, StoreError
 from reporting import proof
 from reporting.proof import Part, PartName
-from reporting.proof_of_figure import FIGURE
 from reporting.proof_run import NEEDS_KAFKA, Databases, Proof
 from reporting.proof_topics import KafkaTopics
-
-Counts = Mapping[str, Any]
+from reporting.proof_words import sentence
+from reporting.proofs import keep
 
 
 def prove(
@@ -55,6 +54,9 @@ def prove(
 
     shipments: what is accepted is shipped once, and nothing else is.
 
+    The result of all parts is kept, and the dashboard shows it; that of a --part or a --figure
+    isn't.
+
     Exit codes: 0 it holds; 1 it fails or can't be proved, and the message says where and why; 2
     the command line is wrong.
     """
@@ -64,14 +66,15 @@ def prove(
     wanted = [name for name in PartName if not part or name in part]
     if offline and part and PartName.OFFSETS in part:
         raise typer.BadParameter("--part offsets asks the broker, and --offline asks none")
-    databases = Databases(*(settings.database(name) for name in ("event_log", "report", "order")))
-    with closing(Proof(databases, settled=settled)) as made, ExitStack() as stack:
+    with closing(Proof(databases_of(settings), settled=settled)) as made, ExitStack() as stack:
         if figure is not None:
             parts = [_figure(made, figure, quiet=json)]
         else:
             if not offline and NEEDS_KAFKA.intersection(wanted):
-                made.ask(stack.enter_context(closing(_kafka(settings, made.fed_by()))))
+                made.ask(stack.enter_context(closing(kafka_of(settings, made.fed_by()))))
             parts = [_run(made, name, quiet=json) for name in wanted]
+            if len(parts) == len(PartName):
+                _keep(settings, made, parts)
     if json:
         print_json(proof.as_json(made.head, parts))
     else:
@@ -80,11 +83,28 @@ def prove(
         raise typer.Exit(1)
 
 
-def _kafka(settings: Settings, fed_by: str | None) -> KafkaTopics:
+def databases_of(settings: Settings) -> Databases:
+    """The files that a proof looks at."""
+    return Databases(*(settings.database(name) for name in ("event_log", "report", "order")))
+
+
+def kafka_of(settings: Settings, fed_by: str | None) -> KafkaTopics:
+    """The topics that a proof compares the log with.
+
+    Raises:
+        BrokerError: there is no broker, or it is not the one that fed the log.
+    """
     try:
         return KafkaTopics(bootstrap_servers(settings), fed_by)
     except BrokerError as error:
         raise BrokerError(f"{error}; or leave Kafka out of the proof with --offline") from error
+
+
+def _keep(settings: Settings, made: Proof, parts: list[Part]) -> None:
+    try:
+        keep(settings.database("proofs"), made.head, parts, datetime.now(UTC))
+    except StoreError as error:
+        err.print(f"this result is not kept: {error}", style="yellow", markup=False)
 
 
 def _run(made: Proof, name: PartName, *, quiet: bool) -> Part:
@@ -125,21 +145,14 @@ def _print(part: Part) -> None:
     if part.finding is None:
         out.print(f"{part.name:<11}  left out: {part.skipped}", style="yellow")
         return
-    failure, seconds = part.finding.failure, f"({part.seconds:,.1f} s)"
-    if failure is None:
-        counted = _IN_WORDS[part.name](part.finding.checked)
-        out.print(f"{part.name:<11}  [green]holds[/]  {counted}  {seconds}", highlight=False)
+    said, seconds = sentence(part), f"({part.seconds:,.1f} s)"
+    if part.holds:
+        out.print(f"{part.name:<11}  [green]holds[/]  {said}  {seconds}", highlight=False)
     else:
-        by = ", ".join(_many(count, unit) for unit, count in failure.by.items())
-        where = f"fails at {failure.where}" + (f" (by {by})" if by else "")
         out.print(f"{part.name:<11}  [red bold]fails[/]  {seconds}", highlight=False)
-        out.print(f"    {where}: {failure.what}", style="red", markup=False, highlight=False)
+        out.print(f"    {said}", style="red", markup=False, highlight=False)
     for note in part.finding.notes:
         out.print(f"    {note}", style="dim", markup=False, highlight=False)
-
-
-def _many(count: float, units: str) -> str:
-    return f"{count:,} {units.removesuffix('s') if abs(count) == 1 else units}"
 
 
 def _print_end(made: Proof, parts: list[Part]) -> None:
@@ -149,63 +162,3 @@ def _print_end(made: Proof, parts: list[Part]) -> None:
     failing = [part.name for part in parts if part.holds is False]
     said = f"[red bold]fails[/]: {', '.join(failing)};" if failing else "[green]holds[/]"
     out.print(f"{said} {until}", highlight=False)
-
-
-def _chain(checked: Counts) -> str:
-    return f"{checked['positions']:,} positions, each hash right"
-
-
-def _offsets(checked: Counts) -> str:
-    fates = ", ".join(
-        f"{checked[fate]:,} {fate.replace('_', ' ')}"
-        for fate in ("recorded", "repeats", "dead_letters", "not_recorded_yet")
-    )
-    return f"{checked['offsets']:,} offsets: {fates}"
-
-
-def _projections(checked: Counts) -> str:
-    return (
-        ", ".join(f"{name} at {each['position']:,}" for name, each in checked.items())
-        or "none is there yet"
-    )
-
-
-def _orders(checked: Counts) -> str:
-    return "; ".join(_sums(currency, each) for currency, each in checked["currencies"].items()) or (
-        "no order was placed yet"
-    )
-
-
-def _sums(currency: str, sums: Counts) -> str:
-    names = ("accepted", "declined", "open")
-    orders = " + ".join(f"{sums[name]['orders']:,} {name}" for name in names)
-    cents = [sums[name]["cents"] for name in ("placed", *names)]
-    amounts = [
-        format_amount(each, currency) if currency in MINOR_UNITS else f"{each:,}" for each in cents
-    ]
-    return (
-        f"{sums['placed']['orders']:,} placed = {orders}; "
-        f"{amounts[0]} = {' + '.join(amounts[1:])} {currency}"
-    )
-
-
-def _shipments(checked: Counts) -> str:
-    return (
-        f"{checked['accepted']:,} accepted = {checked['shipped']:,} shipped once + "
-        f"{checked['under_way']:,} under way"
-    )
-
-
-def _figures(checked: Counts) -> str:
-    positions = " and ".join(f"{position:,}" for position in checked["positions"])
-    return f"{checked['figures']:,} figures of {checked['file']} at position {positions}"
-
-
-_IN_WORDS: dict[str, Callable[[Counts], str]] = {
-    FIGURE: _figures,
-    PartName.CHAIN: _chain,
-    PartName.OFFSETS: _offsets,
-    PartName.PROJECTIONS: _projections,
-    PartName.ORDERS: _orders,
-    PartName.SHIPMENTS: _shipments,
-}

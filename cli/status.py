@@ -49,7 +49,7 @@ def status(
     now = datetime.now(UTC)
     found = find_out(settings, now, service)
     verdicts = _verdicts(found, now, alone=service is not None)
-    wrong = _wrong(found, verdicts, alone=service is not None)
+    wrong = what_is_wrong(found, verdicts, alone=service is not None)
     if json:
         print_json(_as_json(found, verdicts, wrong))
     else:
@@ -63,7 +63,9 @@ def _watch(settings: Settings, service: str | None) -> None:
         now = datetime.now(UTC)
         found = find_out(settings, now, service)
         verdicts = _verdicts(found, now, alone=service is not None)
-        return _page(found, verdicts, _wrong(found, verdicts, alone=service is not None), now)
+        return _page(
+            found, verdicts, what_is_wrong(found, verdicts, alone=service is not None), now
+        )
 
     if not out.is_terminal:
         while True:
@@ -80,7 +82,7 @@ def _verdicts(found: Found, now: datetime, *, alone: bool) -> list[Verdict]:
     return [judge_alone(facts, now) if alone else judge(facts, now) for facts in found.services]
 
 
-def _wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool) -> list[str]:
+def what_is_wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool = False) -> list[str]:
     """Everything that is wrong, in sentences; a service alone has no blame for the rest."""
     wrong = [sentence for verdict in verdicts for sentence in verdict.wrong]
     if alone:

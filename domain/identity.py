@@ -45,3 +45,14 @@ def message_id_of(contract: Event | Message) -> str:
 def message_id(kind: type[Event | Message], order_id: str) -> str:
     """The id of the event or message of a kind that an order has."""
     return str(uuid5(_NAMESPACE, f"{order_id}/{_SAYS[kind]}"))
+
+
+def reply_id(order_id: str, correlation_id: bytes) -> str:
+    """The id of a reply that brings an order's authorization: the same however often it is given.
+
+    Args:
+        order_id: the order.
+        correlation_id: what the request told its replies to carry; of our own requester, that is
+            the id of its AuthorizePayment.
+    """
+    return str(uuid5(UUID(message_id(AuthorizationAccepted, order_id)), correlation_id.hex()))

@@ -16,7 +16,7 @@ from domain.contracts import (
     payload_of,
 )
 from domain.errors import ContractError, MalformedRecord, UnknownType
-from domain.identity import message_id_of
+from domain.identity import reply_id
 from request_reply.correlation import CORRELATION_ID, ReturnAddress, expiry_of, return_address
 from services.payment import SOURCE
 from transport.codec import decode, encode, type_name
@@ -124,12 +124,12 @@ def reply_to(asked: Request | BrokenRequest, answer: Answer, now: datetime) -> O
     correlation_id = asked.address.correlation_id
     if isinstance(answer, AuthorizationFailed):
         order_id = answer.order_id
-        identity = uuid5(_FAILURES, f"{correlation_id.hex()}/{answer.code}")
+        identity = str(uuid5(_FAILURES, f"{correlation_id.hex()}/{answer.code}"))
     else:
         order_id = payload_of(answer).order_id
-        identity = uuid5(UUID(message_id_of(answer)), correlation_id.hex())
+        identity = reply_id(order_id, correlation_id)
     envelope = Envelope(
-        id=str(identity),
+        id=identity,
         type=type_name(answer),
         source=SOURCE,
         time=now,

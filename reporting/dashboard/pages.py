@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from reporting.dashboard import export, revenue
+from reporting.dashboard import export, health, orders, revenue
 from reporting.dashboard.sources import Sources
 
 
@@ -23,6 +23,8 @@ class Page(NamedTuple):
 
 PAGES = (
     Page("Revenue", "revenue", revenue.show),
+    Page("Orders", "orders", orders.show),
+    Page("Log and health", "health", health.show),
     Page("Export", "export", export.show),
 )
 """In the order that the menu has; the first one is shown at the start."""

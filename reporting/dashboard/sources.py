@@ -1,7 +1,11 @@
 """Where the pages take what they show from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from reporting.dashboard.health_facts import Health, LetterText
+from reporting.dashboard.prover import Prover
 
 
 @dataclass(frozen=True)
@@ -12,8 +16,17 @@ class Sources:
         log: the event log's database file. Pages look up single events in it by their position.
         projections: the projections' database file, which all lists and sums come from.
         currency: ISO 4217 code of the figures.
+        proofs: the database file with results of proofs.
+        health: what broker and services say, at once: what was found some seconds ago will do;
+            `None` while nothing is known yet.
+        letter: what is in the open dead letter of a name; `None` if there is none any more.
+        prover: proves in the background; `None` where that can't be asked for.
     """
 
     log: Path
     projections: Path
     currency: str
+    proofs: Path = Path("proofs.sqlite")
+    health: Callable[[], Health | None] = lambda: None
+    letter: Callable[[str], LetterText | None] = lambda name: None
+    prover: Prover | None = None

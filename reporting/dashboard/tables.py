@@ -36,6 +36,9 @@ _STYLE = """
 </style>
 """.replace("LIGHT", LIGHT_BACKGROUND).replace("DARK", DARK_BACKGROUND)
 
+STYLE = _STYLE
+"""How tables of class ``revenue`` look; other pages have theirs in the same style."""
+
 _KEY = (
     '<span style="display: inline-block; white-space: nowrap; margin-right: 1.1rem;">'
     '<span style="display: inline-block; width: 0.75em; height: 0.75em; border-radius: 2px; '

@@ -3,11 +3,23 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 from domain.authorization import Account, authorize
-from domain.contracts import Contract, NewOrder
+from domain.contracts import (
+    AuthorizationAccepted,
+    AuthorizePayment,
+    Event,
+    Message,
+    NewOrder,
+    RecordRevenue,
+    ShipOrder,
+)
 from domain.house_accounts import HouseAccounts, house_address
+from domain.identity import message_id_of, reply_id
 from domain.money import Money
+from domain.warehouse import pack
+from domain.warehouse import ship as shipped
 from services.batch import handle_batch
 from services.recorder import RecorderService
 from tests.expected import Purchase
@@ -25,30 +37,49 @@ class SmallLog:
         self._accounts: dict[str, Account] = {}
         self._next_offset: dict[str, int] = {}
 
-    def append(self, purchases: Iterable[Purchase]) -> None:
+    def append(
+        self, purchases: Iterable[Purchase], *, ship: bool = False, asked: bool = False
+    ) -> None:
+        """Record purchases: with their parcels if they `ship`, as requests if `asked`."""
+        self.append_orders(map(order_of, purchases), ship=ship, asked=asked)
+
+    def append_orders(
+        self, orders: Iterable[NewOrder], *, ship: bool = False, asked: bool = False
+    ) -> None:
         records: list[Record] = []
-        for purchase in purchases:
-            order = _order(purchase)
+        for order in orders:
             account = self._accounts.setdefault(
                 order.customer_id, Account(HOUSE.terms_of(order.customer_id))
             )
             answer = authorize(account, order)
             account.apply(answer)
-            records += [self._record(order, "/shop/order"), self._record(answer, "/shop/payment")]
+            if asked:
+                request = UUID(message_id_of(AuthorizePayment(order)))
+                cause = reply_id(order.order_id, request.bytes)
+                records.append(self._record(RecordRevenue(answer), "/shop/order", cause))
+            else:
+                records += [
+                    self._record(order, "/shop/order"),
+                    self._record(answer, "/shop/payment", message_id_of(order)),
+                ]
+            if ship and isinstance(answer, AuthorizationAccepted):
+                message = ShipOrder(answer)
+                parcel = shipped(pack(message), message)
+                records.append(self._record(parcel, "/shop/warehouse", message_id_of(message)))
         for first in range(0, len(records), BATCH):
             handle_batch(self._recorder, records[first : first + BATCH], datetime.now(UTC))
 
     def close(self) -> None:
         self._recorder.database.close()
 
-    def _record(self, contract: Contract, source: str) -> Record:
-        sent = outgoing(contract, source, datetime.now(UTC))
+    def _record(self, contract: Event | Message, source: str, cause: str | None = None) -> Record:
+        sent = outgoing(contract, source, datetime.now(UTC), cause)
         offset = self._next_offset.get(sent.topic, 0)
         self._next_offset[sent.topic] = offset + 1
         return Record(sent.topic, 0, offset, sent.key, sent.body, tuple(sent.headers))
 
 
-def _order(purchase: Purchase) -> NewOrder:
+def order_of(purchase: Purchase) -> NewOrder:
     customer = f"{purchase.customer:05}"
     return NewOrder(
         order_id=purchase.order_id,

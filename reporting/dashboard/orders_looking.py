@@ -1,0 +1,105 @@
+"""What the Orders page looks at: the orders' stories, and single events of the log."""
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from event_log.database import table_of
+from event_log.log import EventRow, RecordedEvent
+from reporting.dashboard.looking import reason
+from reporting.dashboard.orders_asked import Asked
+from reporting.dashboard.orders_found import Found, find, story_of
+from reporting.dashboard.sources import Sources
+from reporting.projections.stories import Story, StoryRow
+from reporting.read_only import ReadOnlyDatabase, has_tables
+
+_events = table_of(EventRow)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What was found; `empty` before the first order, and why it can't be read otherwise."""
+
+    found: Found | None = None
+    empty: bool = False
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One order's story and its events; what of the log can't be read is in `log_trouble`."""
+
+    story: Story | None = None
+    events: tuple[RecordedEvent, ...] = ()
+    empty: bool = False
+    trouble: str | None = None
+    log_trouble: str | None = None
+
+
+def look_for(sources: Sources, asked: Asked) -> Orders:
+    """The orders that are asked for."""
+    try:
+        database = ReadOnlyDatabase(sources.projections)
+        if database.file() is None:
+            return Orders(empty=True)
+        with database.reading() as connection:
+            if not has_tables(connection, StoryRow):
+                return Orders(empty=True)
+            found = find(connection, asked)
+            if not found.stories and not found.more:
+                any_at_all = find(connection, Asked(asked.currency)).stories
+                return Orders(found, empty=not any_at_all)
+            return Orders(found)
+    except (SQLAlchemyError, OSError) as error:
+        return Orders(trouble=reason(error))
+
+
+def look_at(sources: Sources, order_id: str) -> Looked:
+    """One order."""
+    try:
+        database = ReadOnlyDatabase(sources.projections)
+        if database.file() is None:
+            return Looked(empty=True)
+        with database.reading() as connection:
+            if not has_tables(connection, StoryRow):
+                return Looked(empty=True)
+            story = story_of(connection, order_id)
+    except (SQLAlchemyError, OSError) as error:
+        return Looked(trouble=reason(error))
+    if story is None:
+        return Looked()
+    wanted = positions_of(story)
+    try:
+        events = events_at(ReadOnlyDatabase(sources.log), wanted)
+    except (SQLAlchemyError, OSError, ValueError) as error:
+        return Looked(story, log_trouble=reason(error))
+    missing = sorted(set(wanted) - {each.position for each in events})
+    others = [each.position for each in events if each.correlation_id != order_id]
+    trouble = None
+    if missing or others:
+        where = ", ".join(f"{each:,}" for each in missing or others)
+        trouble = f"it doesn't have this order at position {where}; `shop prove` says what is wrong"
+    return Looked(story, events, log_trouble=trouble)
+
+
+def after(before: Looked, now: Looked) -> Looked:
+    """What to show of an order: what was seen of it `before`, where it can't be read now."""
+    if now.trouble is not None:
+        return replace(before, trouble=now.trouble)
+    if now.log_trouble is not None and not now.events:
+        return replace(now, events=before.events)
+    return now
+
+
+def positions_of(story: Story) -> list[int]:
+    """Where the log has the steps of a story."""
+    places = (story.placed_position, story.authorized_position, story.shipped_position)
+    return [each for each in places if each is not None]
+
+
+def events_at(log: ReadOnlyDatabase, positions: list[int]) -> tuple[RecordedEvent, ...]:
+    """Single events of the log, by their positions."""
+    with log.reading() as connection:
+        rows = connection.execute(select(_events).where(_events.c.position.in_(positions)))
+        return tuple(map(RecordedEvent._make, rows))
