@@ -7,7 +7,11 @@ import streamlit as st
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
 
-def choose_days(prefix: str = "") -> tuple[str | None, str | None]:
+Days = tuple[str | None, str | None]
+"""The first and the last day of a range, ``YYYY-MM-DD``; `None` is no bound."""
+
+
+def choose_days(prefix: str = "") -> Days:
     """The first and the last day (``YYYY-MM-DD``) that the reader wants; `None` is no bound.
 
     They are in the address, by the names ``from`` and ``until`` after `prefix`.

@@ -7,6 +7,8 @@ import streamlit as st
 from reporting.dashboard.health_facts import Health, Letters
 from reporting.dashboard.health_looking import (
     ROWS_SHOWN,
+    Reached,
+    after,
     look_at_proof,
     look_how_far,
     look_into,
@@ -34,25 +36,28 @@ from reporting.projections import all_projections
 LOOK_EVERY_SECONDS = 2.0
 PROOF_EVERY_SECONDS = 1.0
 
+_REACHED = "reached"
+
 
 def show(sources: Sources) -> None:
     """Draw the page; each section looks again by itself."""
     st.title("Log and health", anchor=False)
     st.subheader("Event log and projections", anchor=False)
     _positions(sources)
+    st.subheader("Proof", anchor=False)
+    _proof(sources)
     st.subheader("Services", anchor=False)
     _services(sources)
     st.subheader("Dead letters", anchor=False)
     _letters(sources)
-    st.subheader("Proof", anchor=False)
-    _proof(sources)
     st.subheader("A projection's rows", anchor=False)
     _rows(sources)
 
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
 def _positions(sources: Sources) -> None:
-    reached = look_how_far(sources)
+    reached = after(st.session_state.get(_REACHED, Reached()), look_how_far(sources))
+    st.session_state[_REACHED] = reached
     # A slot of its own: a message that comes or goes must not move what is below to new elements.
     with st.container():
         for trouble in reached.troubles:
@@ -172,10 +177,12 @@ def _proof(sources: Sources) -> None:
         )
 
 
+def _begin(prover: Prover) -> None:
+    prover.start()
+
+
 def _run(prover: Prover, now: Proving) -> None:
-    st.button(
-        "Run the proof", disabled=now.running, on_click=lambda: prover.start() and None, key="prove"
-    )
+    st.button("Run the proof", disabled=now.running, on_click=_begin, args=(prover,), key="prove")
     with st.container():
         if now.running:
             st.caption("The proof runs; it goes on if you leave this page.")

@@ -1,6 +1,6 @@
 """What the page "Log and health" looks at by itself: log, projections, and the last proof."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -68,6 +68,14 @@ def look_how_far(sources: Sources) -> Reached:
     except (SQLAlchemyError, OSError) as error:
         troubles.append(f"The projections can't be read at the moment: {reason(error)}.")
     return Reached(log, projections, tuple(troubles))
+
+
+def after(before: Reached, now: Reached) -> Reached:
+    """What to show: where log and projections were `before`, while that can't be seen now."""
+    if now.log is not None or before.log is None:
+        return now if now.projections else replace(now, projections=before.projections)
+    gone = "The event log is not there any more; what is shown was seen before."
+    return replace(before, troubles=now.troubles or (gone,))
 
 
 def _end_of_log(sources: Sources) -> Stamp | None:

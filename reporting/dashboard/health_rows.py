@@ -114,24 +114,24 @@ def letters_table(letters: Letters) -> str:
         "Open dead letters",
         (
             Column("Letter"),
-            Column("Refused by"),
             Column("Last refused (UTC)"),
+            Column("Refused by"),
+            Column("Reason", "wide"),
             Column("Tries", "number"),
             Column("Topic"),
             Column("Partition", "number"),
             Column("Offset", "number"),
-            Column("Reason", "wide"),
         ),
         (
             (
                 each.name,
-                each.services,
                 f"{each.refused_at:%Y-%m-%d %H:%M:%S}",
+                each.services,
+                each.reason,
                 f"{each.tries:,}",
                 each.topic,
                 f"{each.partition:,}",
                 f"{each.offset:,}",
-                each.reason,
             )
             for each in letters.newest
         ),
@@ -143,7 +143,8 @@ def letters_line(letters: Letters) -> str:
     listed = len(letters.newest)
     if not letters.count:
         return "No dead letter is open: every record that came could be handled."
-    how_many = "1 dead letter is open" if letters.count == 1 else f"{letters.count:,} are open"
+    many = f"{letters.count:,} dead letters are open"
+    how_many = "1 dead letter is open" if letters.count == 1 else many
     return how_many + (f"; the newest {listed:,} are listed." if listed < letters.count else ".")
 
 
@@ -168,7 +169,7 @@ def proof_line(last: LastProof, now: datetime) -> tuple[str, bool]:
     if proved is None:
         return "Nothing was proved yet.", True
     failing = ", ".join(part.name for part in proved.parts if part.word == FAILS)
-    said = f"**It fails: {failing}.**" if failing else "**It holds**"
+    said = f"**It fails: {failing}** ·" if failing else "**It holds**"
     left_out = [part.name for part in proved.parts if part.word == LEFT_OUT]
     without = f", with {', '.join(left_out)} left out" if left_out else ""
     when = f"{proved.ended_at:%Y-%m-%d %H:%M:%S} UTC, {ago(now - proved.ended_at)}"
@@ -177,8 +178,8 @@ def proof_line(last: LastProof, now: datetime) -> tuple[str, bool]:
         return f"{said}\n\n**The log has another event at that position now.** Prove again.", False
     since = last.log_position - proved.position
     if since > 0:
-        events = "1 event" if since == 1 else f"{since:,} events"
-        return f"{said}\n\nThe log has moved on since: {events} are not proved yet.", not failing
+        events = "1 event is" if since == 1 else f"{since:,} events are"
+        return f"{said}\n\nThe log has moved on since: {events} not proved yet.", not failing
     return f"{said}\n\nThe log has not moved on since.", not failing
 
 

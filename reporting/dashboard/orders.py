@@ -23,7 +23,14 @@ from reporting.dashboard.orders_html import (
     headline,
     timeline,
 )
-from reporting.dashboard.orders_looking import Looked, Orders, after, look_at, look_for
+from reporting.dashboard.orders_looking import (
+    Looked,
+    Orders,
+    after,
+    after_orders,
+    look_at,
+    look_for,
+)
 from reporting.dashboard.plain_text import plain
 from reporting.dashboard.sources import Sources
 from reporting.projections.stories import Story
@@ -131,11 +138,13 @@ def _found(sources: Sources) -> None:
         st.error(plain(sentence))
     if wrong:
         return
-    now = look_for(sources, asked)
-    known = _kept(link(address), now, failed=now.trouble is not None)
+    before, here = st.session_state.get(_LAST), link(address)
+    same = before[1] if before is not None and before[0] == here else Orders()
+    known = after_orders(same, look_for(sources, asked))
+    st.session_state[_LAST] = (here, known)
     # A slot of its own: a message that comes or goes must not move what is below to new elements.
     with st.container():
-        _say_trouble(now.trouble, shown=known.found is not None)
+        _say_trouble(known.trouble, shown=known.found is not None)
     if known.empty:
         st.info(_EMPTY)
         return
@@ -169,17 +178,6 @@ def _nothing(address: dict[str, str], *, anything: bool) -> str:
     return f"**No order is like that.** Change what you ask for, or clear it.{hint}"
 
 
-def _kept(address: str, now: Orders, *, failed: bool) -> Orders:
-    """What to show: what was seen last at this address while it can't be read now."""
-    before = st.session_state.get(_LAST)
-    if failed and before is not None and before[0] == address:
-        kept: Orders = before[1]
-        return kept
-    if not failed:
-        st.session_state[_LAST] = (address, now)
-    return now
-
-
 def _say_trouble(trouble: str | None, *, shown: bool) -> None:
     if trouble is not None:
         last = "What is below was read before. " if shown else ""
@@ -192,18 +190,17 @@ def _say_trouble(trouble: str | None, *, shown: bool) -> None:
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
 def _one(sources: Sources) -> None:
     order_id = st.query_params.get("order", "").strip()
-    now = look_at(sources, order_id)
     kept = st.session_state.get(_LAST)
     before = kept[1] if kept is not None and kept[0] == f"order {order_id}" else Looked()
-    known = after(before, now)
+    known = after(before, look_at(sources, order_id))
     st.session_state[_LAST] = (f"order {order_id}", known)
     with st.container():
-        _say_trouble(now.trouble, shown=known.story is not None)
+        _say_trouble(known.trouble, shown=known.story is not None)
     if known.empty:
         st.info(_EMPTY)
     elif known.story is not None:
         _story(known, known.story)
-    elif now.trouble is None:
+    elif known.trouble is None:
         st.subheader("There is no such order", anchor=False)
         # As text: whoever wrote the address wrote this too.
         st.text(order_id)

@@ -24,10 +24,10 @@ _TONES: dict[str, Tone] = {
 }
 _COLUMNS = (
     Column("Order"),
-    Column("Business time (UTC)"),
-    Column("Customer"),
     Column("Amount", "number"),
     Column("Currency"),
+    Column("Business time (UTC)"),
+    Column("Customer"),
     Column("State"),
     Column("Reason"),
 )
@@ -83,18 +83,24 @@ def amount_of(story: Story) -> str:
     return format_amount(story.cents, story.currency)
 
 
-def found_as_html(stories: Iterable[Story], address: Mapping[str, str]) -> str:
-    """The orders that were found, each with the way to its story."""
+def found_as_html(stories: Iterable[Story], address: Mapping[str, str], page: str = "") -> str:
+    """The orders that were found, each with the way to its story.
+
+    Args:
+        stories: the orders.
+        address: what they were found by, to come back to.
+        page: the path of this page, where another one shows them.
+    """
     return table(
         "Orders",
         _COLUMNS,
         (
             (
-                Cell(each.order_id, link(address, order=each.order_id)),
-                in_words(each.ordered_at).removesuffix(" UTC"),
-                each.customer_id,
+                Cell(each.order_id, page + link(address, order=each.order_id)),
                 amount_of(each),
                 each.currency or UNKNOWN,
+                in_words(each.ordered_at).removesuffix(" UTC"),
+                each.customer_id,
                 Cell(STATE_WORDS.get(each.state, each.state), tone=_TONES.get(each.state)),
                 reason_of(each),
             )
@@ -155,6 +161,7 @@ def _step(step: Step, numbers: Mapping[str, int]) -> str:
     lines = [f"<p>{because}</p>"]
     if step.at is not None:
         lines.append(f'<p class="quiet">Published {escape(in_words(step.at))}</p>')
+    by = "from" if step.is_message else "by"
     quiet = ' class="quiet"' if step.is_message else ""
     lines += [f"<p{quiet}>{escape(each)}</p>" for each in step.told]
     if step.late is not None:
@@ -165,7 +172,7 @@ def _step(step: Step, numbers: Mapping[str, int]) -> str:
     return (
         f'<li class="{kind}" id="step-{numbers[step.id]}"><div>'
         f'<span class="tag">{kind.capitalize()}</span><span class="name">{escape(step.name)}</span>'
-        f' <span class="quiet">by {escape(step.by)} · {where}</span>{"".join(lines)}</div></li>'
+        f' <span class="quiet">{by} {escape(step.by)} · {where}</span>{"".join(lines)}</div></li>'
     )
 
 

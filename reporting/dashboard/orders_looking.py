@@ -17,6 +17,9 @@ from reporting.read_only import ReadOnlyDatabase, has_tables
 _events = table_of(EventRow)
 
 
+_GONE = "they are not there any more"
+
+
 @dataclass(frozen=True)
 class Orders:
     """What was found; `empty` before the first order, and why it can't be read otherwise."""
@@ -83,10 +86,21 @@ def look_at(sources: Sources, order_id: str) -> Looked:
     return Looked(story, events, log_trouble=trouble)
 
 
+def after_orders(before: Orders, now: Orders) -> Orders:
+    """What to show of orders: what was found `before`, where they can't be read now."""
+    if now.trouble is not None:
+        return replace(before, trouble=now.trouble)
+    if now.empty and before.found is not None and before.found.stories:
+        return replace(before, trouble=_GONE)
+    return now
+
+
 def after(before: Looked, now: Looked) -> Looked:
     """What to show of an order: what was seen of it `before`, where it can't be read now."""
     if now.trouble is not None:
         return replace(before, trouble=now.trouble)
+    if now.empty and before.story is not None:
+        return replace(before, trouble=_GONE)
     if now.log_trouble is not None and not now.events:
         return replace(now, events=before.events)
     return now

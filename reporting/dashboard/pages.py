@@ -11,7 +11,7 @@ from reporting.dashboard.sources import Sources
 
 
 class Page(NamedTuple):
-    """A page: its title, its path in the address, and what draws it.
+    """A page: its title, its path in the address (the first one's is empty), and what draws it.
 
     No icon: Streamlit would fetch the tab's from another host.
     """
@@ -22,7 +22,7 @@ class Page(NamedTuple):
 
 
 PAGES = (
-    Page("Revenue", "revenue", revenue.show),
+    Page("Revenue", "", revenue.show),
     Page("Orders", "orders", orders.show),
     Page("Log and health", "health", health.show),
     Page("Export", "export", export.show),
@@ -37,7 +37,7 @@ def show(sources: Sources) -> None:
         st.Page(
             partial(page.show, sources),
             title=page.title,
-            url_path=page.path,
+            url_path=page.path or None,
             default=page is PAGES[0],
         )
         for page in PAGES

@@ -6,8 +6,11 @@ import streamlit as st
 
 from reporting.dashboard import looking_back
 from reporting.dashboard.chart import COLOURS, chart
-from reporting.dashboard.days import choose_days
+from reporting.dashboard.days import Days, choose_days
 from reporting.dashboard.looking import Seen, look
+from reporting.dashboard.orders_asked import asked_for
+from reporting.dashboard.orders_html import found_as_html
+from reporting.dashboard.orders_looking import look_for
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
     By,
@@ -29,6 +32,7 @@ LOOK_EVERY_SECONDS = 1.0
 
 CHART_HEIGHT = 300
 TABLE_HEIGHT = 500
+ORDERS_HEIGHT = 300
 _LINES_SHOWN_WHOLE = 24
 _HEAD_AND_TOTAL = 3
 _LINE_HEIGHT = 33
@@ -58,14 +62,15 @@ def show(sources: Sources) -> None:
         days = choose_days()
     if state != _BACK:
         looking_back.forget()
-        _draw(seen.report, seen.late, *days)
+        _draw(seen.report, seen.late, days, sources)
         return
     then = looking_back.choose(sources)
     if then is None:
         return
     st.caption(f"As it was known at {then.at:%Y-%m-%d %H:%M:%S} UTC · {_stamped(then.stamp)}")
     if then.report.days:
-        _draw(then.report, then.late, *days)
+        # Orders are listed as they are now: looking back, only their sums are shown.
+        _draw(then.report, then.late, days, None)
     else:
         st.info("No order had been decided by then.")
 
@@ -117,8 +122,8 @@ def _say_empty(found: Report | None) -> None:
         )
 
 
-def _draw(whole: Report, late: tuple[LateMonth, ...], first: str | None, last: str | None) -> None:
-    found = within(whole, first, last)
+def _draw(whole: Report, late: tuple[LateMonth, ...], days: Days, sources: Sources | None) -> None:
+    found = within(whole, *days)
     if not found.days:
         st.info("No order was placed on these days.")
         return
@@ -131,7 +136,7 @@ def _draw(whole: Report, late: tuple[LateMonth, ...], first: str | None, last: s
     clicked = st.altair_chart(
         chart(shown, by), height=CHART_HEIGHT, key="chart", on_select="rerun", selection_mode="at"
     )
-    _draw_month(found, clicked)
+    _draw_month(found, clicked, sources)
     lines = table_of_periods(shown, by)
     # The container scrolls, not the table: so a new table doesn't lose the reader's place.
     with st.container(height=_height_of(len(lines.lines)), border=False, key=f"table-{by}"):
@@ -151,7 +156,7 @@ def _choose(name: str, options: tuple[Any, ...], key: Literal["by", "sums"]) -> 
     )
 
 
-def _draw_month(found: Report, clicked: Any) -> None:
+def _draw_month(found: Report, clicked: Any, sources: Sources | None) -> None:
     """The orders of a month: the one clicked on in the chart, or chosen."""
     names = [month.name for month in found.months if month.all.orders]
     points = clicked["selection"].get("at") or [{}]
@@ -170,8 +175,17 @@ def _draw_month(found: Report, clicked: Any) -> None:
         placeholder="Choose a month",
         width=330,
     )
-    if chosen:
-        st.html(month_as_html(chosen, found.currency, lines_of_month(found, chosen)))
+    if not chosen:
+        return
+    st.html(month_as_html(chosen, found.currency, lines_of_month(found, chosen)))
+    if sources is None:
+        return
+    asked, _ = asked_for({"month": chosen}, found.currency)
+    orders = look_for(sources, asked).found
+    if orders is not None and orders.stories:
+        st.caption(f"The newest {len(orders.stories)} of them; all are on the page Orders")
+        with st.container(height=ORDERS_HEIGHT, border=False, key=f"orders-{chosen}"):
+            st.html(found_as_html(orders.stories, {"month": chosen}, "orders"))
 
 
 def _draw_late(late: tuple[LateMonth, ...], found: Report) -> None:

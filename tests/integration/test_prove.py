@@ -13,12 +13,14 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
+from reporting.proofs import newest
 from tests.conftest import Home
 from tests.waiting import wait_for
 from transport.clients import admin_client
 from transport.topics import ORDERS
 
 ORDERS_PLACED = 200
+_OTHERS = ("--part", "offsets", "--part", "projections", "--part", "orders", "--part", "shipments")
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +112,27 @@ class TestWhatHolds:
         parts = prove(module_home, "--part", "shipments", "--part", "chain")
         assert list(parts) == ["chain", "shipments", "holds"]
 
-    def test_nothing_is_written(self, copied: Home) -> None:
+    def test_a_result_of_all_parts_is_kept(self, copied: Home) -> None:
+        prove(copied, "--part", "chain")
+        assert copied.count("proofs", "proofs") == 0
+        said = prove(copied)
+        kept = newest(copied.path / "databases" / "proofs.sqlite")
+        assert kept is not None
+        assert kept.holds
+        assert [part.name for part in kept.parts] == [name for name in said if name != "holds"]
+
+    def test_a_result_that_cannot_be_kept_is_said_and_no_failure(self, copied: Home) -> None:
+        (copied.path / "databases" / "proofs.sqlite").write_text("no database")
+        done = copied.shop("prove", "--part", "chain", *_OTHERS)
+        assert done.returncode == 0
+        assert "this result is not kept: " in done.stderr
+
+    def test_nothing_is_written_but_its_result(self, copied: Home) -> None:
         def state() -> dict[str, bytes]:
             return {
                 file.name: file.read_bytes()
                 for file in (copied.path / "databases").iterdir()
-                if not file.name.endswith("-shm")
+                if not file.name.endswith("-shm") and not file.name.startswith("proofs.")
             }
 
         before = state()
