@@ -1,4 +1,4 @@
-"""`shop dashboard`: the Revenue page, live, on this machine."""
+"""`shop dashboard`: the pages for Finance, live, on this machine."""
 
 import errno
 import http.client
@@ -61,7 +61,7 @@ def dashboard(
         typer.Option(min=1, max=65535, help="The page's port; else the setting, 8501 or free."),
     ] = None,
 ) -> None:
-    """Show the Revenue page, live, until SIGTERM or Ctrl-C.
+    """Show revenue, orders, and how all does, live, until SIGTERM or Ctrl-C.
 
     Raises:
         ShopError: the port is taken, or the page's server ended by itself.

@@ -13,6 +13,7 @@ from tests.browser.conftest import SCREENSHOTS, Dashboard, running_dashboard
 from tests.browser.small_log import SmallLog, order_of
 from tests.browser.test_dashboard import amount
 from tests.expected import Purchase
+from tests.waiting import wait_for
 
 ASKED = "19980601"
 """Orders from this day on are authorized by request and reply."""
@@ -57,6 +58,11 @@ def rows_of(page: Page) -> list[list[str]]:
     shown.wait_for()
     found: list[list[str]] = shown.evaluate(ROWS)
     return found
+
+
+def shows(page: Page, wanted: list[list[str]]) -> None:
+    """Wait until the table has these rows: parts of a page come one after the other."""
+    wait_for(lambda: rows_of(page) == wanted, "the table has the rows that are wanted")
 
 
 def wanted(few: list[Purchase], which: Callable[[Purchase, str], bool]) -> list[list[str]]:
@@ -114,7 +120,7 @@ def test_what_an_address_asks_for_is_found_to_the_cent(at, few, address, which) 
     page = at(address)
     all_of_them = wanted(few, which)
     assert all_of_them
-    assert rows_of(page) == all_of_them[:50]
+    shows(page, all_of_them[:50])
     more = "there are more" if len(all_of_them) > 50 else "there are no more"
     expect(page.get_by_text(f"newest business date first; {more}")).to_be_visible()
 
@@ -123,18 +129,21 @@ def test_fields_say_what_the_address_asks_and_change_it(at, few) -> None:
     page = at("?month=1997-03&state=declined")
     month = page.get_by_role("textbox", name="Month")
     expect(month).to_have_value("1997-03")
-    assert rows_of(page) == wanted(few, lambda o, out: o.month == "1997-03" and out != "accepted")
+    shows(page, wanted(few, lambda o, out: o.month == "1997-03" and out != "accepted"))
     customer = page.get_by_role("textbox", name="Customer")
     customer.focus()
     page.keyboard.type("00485")
     page.keyboard.press("Enter")
     page.wait_for_url("**customer=00485**")
     expect(page.get_by_role("table", name="Orders").locator("tbody tr")).to_have_count(3)
-    assert rows_of(page) == wanted(
-        few, lambda o, out: o.month == "1997-03" and out != "accepted" and o.customer == 485
+    shows(
+        page,
+        wanted(
+            few, lambda o, out: o.month == "1997-03" and out != "accepted" and o.customer == 485
+        ),
     )
     expect(customer).to_be_focused()
-    page.get_by_role("button", name="Clear").press("Enter")
+    page.get_by_role("button", name="Clear", exact=True).press("Enter")
     expect(page.get_by_text("50 orders shown, number 1 to 50")).to_be_visible()
     assert page.url.endswith("/orders")
     expect(month).to_have_value("")
@@ -148,13 +157,13 @@ def test_fields_say_what_the_address_asks_and_change_it(at, few) -> None:
 def test_pages_follow_one_another(at, few) -> None:
     page = at("?from=1997-01-01")
     everything = wanted(few, lambda o, out: True)
-    assert rows_of(page) == everything[:50]
+    shows(page, everything[:50])
     page.get_by_role("button", name="Older").press("Enter")
     expect(page.get_by_text("number 51 to 100")).to_be_visible()
-    assert rows_of(page) == everything[50:100]
+    shows(page, everything[50:100])
     page.get_by_role("button", name="Newer").press("Enter")
     expect(page.get_by_text("number 1 to 50")).to_be_visible()
-    assert rows_of(page) == everything[:50]
+    shows(page, everything[:50])
 
 
 def test_a_row_leads_to_its_story_and_back_by_keyboard(at, few) -> None:
@@ -164,10 +173,10 @@ def test_a_row_leads_to_its_story_and_back_by_keyboard(at, few) -> None:
     page.wait_for_timeout(2500)
     expect(page.get_by_role("link", name=before[0][0], exact=True)).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Declined: no funds")).to_be_visible()
+    expect(page.get_by_text("Declined: no funds", exact=True)).to_be_visible()
     expect(page.locator("dl.order")).to_contain_text(f"{before[0][1]} USD")
     page.get_by_role("button", name="Back to the orders found").press("Enter")
-    assert rows_of(page) == before
+    shows(page, before)
 
 
 def steps(page: Page) -> list[str]:
@@ -281,11 +290,11 @@ def test_while_the_databases_are_away_the_page_stays_and_comes_back(at, home) ->
     (home / "databases").rename(away)
     try:
         expect(page.get_by_text("can't be read at the moment")).to_be_visible()
-        assert rows_of(page) == before
+        shows(page, before)
     finally:
         away.rename(home / "databases")
     expect(page.get_by_text("can't be read at the moment")).to_have_count(0)
-    assert rows_of(page) == before
+    shows(page, before)
 
 
 def test_before_the_first_order_it_says_what_to_do(
