@@ -82,7 +82,7 @@ def first_position(log: Database, moment: Moment) -> int:
 def _there(log: Database, position: int) -> int:
     end = last_position(log)
     if position > end:
-        raise ShopError(f"the log {log.path} ends at position {end}: there is no {position}")
+        raise ShopError(f"the log {log} ends at position {end}: there is no {position}")
     return position
 
 
@@ -98,7 +98,7 @@ def recorded_at(log: Database, position: int) -> datetime:
         )
     if found is None:
         raise ShopError(
-            f"the log {log.path} has no position {position}: `shop prove` says what is wrong"
+            f"the log {log} has no position {position}: `shop prove` says what is wrong"
         )
     return found
 

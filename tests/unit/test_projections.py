@@ -95,7 +95,7 @@ def test_a_projection_has_a_text_key_first_and_a_check_of_the_same_columns(
     for key in keys:
         assert projection.table.__annotations__[key] is str
     with closing(sqlite3.connect(databases[0].path)) as log:
-        found = log.execute(projection.check, {"position": 10**9})
+        found = log.execute(projection.check_in("sqlite"), {"position": 10**9})
         assert [each[0] for each in found.description] == columns
 
 
