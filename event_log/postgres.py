@@ -63,7 +63,7 @@ class PostgresSchema:
         url = _parsed(self.url)
         # Whatever else is asked for, such as a key's file, is nobody's business.
         kept = {name: url.query[name] for name in ("host", "port") if name in url.query}
-        shown = url.set(drivername="postgresql", password=None, query=kept)
+        shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, kept)
         return f"{shown.render_as_string()} (schema {self.schema})"
 
     def connect(self) -> Engine:
