@@ -97,7 +97,6 @@ def prove_rows(log: Database, head: Head, progress: Progress) -> Finding:
     """Check every row up to `head` in this process, of a log in any database."""
     checked = Checked(0, GENESIS)
     while checked.failure is None and checked.position < head.position:
-        progress(checked.position, head.position)
         with log.reading() as connection:
             rows = connection.execute(_NEXT, {"after": checked.position, "until": head.position})
             found = check_rows(checked, map(tuple, rows))
@@ -106,7 +105,7 @@ def prove_rows(log: Database, head: Head, progress: Progress) -> Finding:
             checked.position + READ_BATCH, head.position
         )
         checked = found._replace(failure=gap(found.position, None)) if gone else found
-    progress(checked.position, head.position)
+        progress(checked.position, head.position)
     return Finding({"positions": checked.position}, failure=checked.failure)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of both databases share: each runs on SQLite and on Postgres, and sees no other."""
+"""What the tests of both databases share: each runs on SQLite and on Postgres."""
 
 import itertools
 from collections.abc import Callable, Iterator

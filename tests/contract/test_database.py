@@ -1,6 +1,5 @@
 """Databases: one writer at a time, one state to a reader, and what may pass is waited for."""
 
-import logging
 import subprocess
 import sys
 import threading
@@ -145,7 +144,7 @@ def test_tables_of_somebody_else_are_refused(places: Places, database: Database)
     }[places.kind]
     with database.transaction() as connection:
         connection.exec_driver_sql(claim)
-    with pytest.raises(StoreError, match="has tables of version (0|unknown)"):
+    with pytest.raises(StoreError, match=r"has tables of version (0|unknown)"):
         Database(database.place, [PositionRow])
 
 
@@ -202,7 +201,7 @@ def test_a_lock_for_a_purpose_is_one_holders_and_ends_with_its_process(
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with (
-            pytest.raises(StoreError, match="another relay of .* is running"),
+            pytest.raises(StoreError, match=r"another relay of .* is running"),
             database.alone("relay", wait=False),
         ):
             pass

@@ -21,7 +21,9 @@ from tests.integration.pipes import NOW
 from transport.records import Record
 
 
-def raw(log: Database, what: str = "* FROM event_log ORDER BY position") -> list[tuple[object, ...]]:
+def raw(
+    log: Database, what: str = "* FROM event_log ORDER BY position"
+) -> list[tuple[object, ...]]:
     """Rows as the database has them, past the project's types."""
     with log.reading() as connection:
         return [tuple(row) for row in connection.exec_driver_sql(f"SELECT {what}")]
@@ -98,7 +100,9 @@ def test_it_can_be_read_from_any_position_in_bounded_memory(
     assert recorded.in_transaction(lambda connection: True)
 
 
-def test_a_repeat_is_noted_once(log: Database, recorder: RecorderService, records: list[Record]) -> None:
+def test_a_repeat_is_noted_once(
+    log: Database, recorder: RecorderService, records: list[Record]
+) -> None:
     handle_batch(recorder, records[:10], NOW)
     again = replace(records[3], offset=10_000)
     for _ in range(3):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Connection
 
 from domain.errors import BrokerError
 from event_log.database import Database
@@ -59,9 +60,13 @@ def test_it_is_published_in_the_order_of_commits_as_it_was_put_there(database: D
 
 
 def test_what_is_rolled_back_is_never_published(database: Database) -> None:
-    with pytest.raises(ArithmeticError), database.transaction() as connection:
+
+    def work(connection: Connection) -> None:
         enqueue(connection, numbered(0, 3))
         raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        database.in_transaction(work)
     database.in_transaction(lambda connection: enqueue(connection, numbered(3, 3)))
     publisher = Collects()
     Relay(database, publisher).drain()

@@ -15,7 +15,7 @@ from tests import expected
 from tests.contract.conftest import Places
 from tests.integration.pipes import Shop
 
-PURCHASES = 2500
+PURCHASES = 800
 
 
 @pytest.fixture
