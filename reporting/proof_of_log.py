@@ -33,6 +33,7 @@ _ROWS = (
     f"SELECT {_COLUMNS} FROM event_log "  # noqa: S608 the table's own columns
     "WHERE position > ? AND position <= ? ORDER BY position"
 )
+_FIRST = "SELECT min(position) FROM event_log"
 _NEXT = text(
     f"SELECT {_COLUMNS} FROM event_log "  # noqa: S608 the table's own columns
     f"WHERE position > :after AND position <= :until ORDER BY position LIMIT {READ_BATCH}"
@@ -95,7 +96,9 @@ def prove_log(log: Path, head: Head, progress: Progress, processes: int | None =
 
 def prove_rows(log: Database, head: Head, progress: Progress) -> Finding:
     """Check every row up to `head` in this process, of a log in any database."""
-    checked = Checked(0, GENESIS)
+    with log.reading() as connection:
+        first = connection.exec_driver_sql(_FIRST).scalar()
+    checked = Checked(0, GENESIS, _before_the_first(first))
     while checked.failure is None and checked.position < head.position:
         with log.reading() as connection:
             rows = connection.execute(_NEXT, {"after": checked.position, "until": head.position})
@@ -112,7 +115,8 @@ def prove_rows(log: Database, head: Head, progress: Progress) -> Finding:
 def check_slice(log: Path, after: int, until: int) -> Checked:
     """Check the rows after position `after` up to `until`, by the hash that row `after` has."""
     with closing(_connect(log)) as connection:
-        found = Checked(after, _hash_at(connection, after), _before_the_first(connection))
+        (first,) = connection.execute(_FIRST).fetchone()
+        found = Checked(after, _hash_at(connection, after), _before_the_first(first))
         if found.failure is not None:
             return found
         try:
@@ -153,8 +157,7 @@ def _leave_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _before_the_first(connection: sqlite3.Connection) -> Failure | None:
-    (first,) = connection.execute("SELECT min(position) FROM event_log").fetchone()
+def _before_the_first(first: int | None) -> Failure | None:
     if first is None or first > 0:
         return None
     return Failure(f"position {first}", "positions count from 1, and readers see none before it")

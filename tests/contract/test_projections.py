@@ -21,10 +21,13 @@ from event_log.database import Database, Place, table_of
 from event_log.log import last_position
 from reporting import projector
 from reporting.agreement import MovedOn, disagreements
+from reporting.history import report_at
 from reporting.projection import Projection
 from reporting.projections import all_projections
+from reporting.projections.growth import POSITIONS
 from reporting.projector import catch_up, live, open_projections, read_told
 from reporting.projector import places as places_of
+from reporting.report import report_and_late
 from services.batch import handle_batch
 from services.recorder import RecorderService, open_log
 from tests import expected, some_events
@@ -244,6 +247,20 @@ def test_two_processes_at_once_take_each_event_in_once(
     assert {place.position for place in places_of(projections, views)} == {last_position(recorded)}
     for projection in all_projections().values():
         assert disagreements(recorded, projections, projection) == []
+
+
+def test_looking_back_gives_what_the_report_was(
+    recorder: RecorderService, records: list[Record], fresh: Callable[[], Database]
+) -> None:
+    projections, log = fresh(), recorder.database
+    seen = {}
+    for first in range(0, len(records), 300):
+        handle_batch(recorder, records[first : first + 300], NOW)
+        position = catch_up(log, projections)
+        seen[position] = report_and_late(projections, "USD")
+    assert max(seen) > POSITIONS, "no part of the log is whole"
+    for position, found in seen.items():
+        assert report_at(log, projections, position, "USD") == found
 
 
 def test_projections_refuse_a_log_that_they_were_not_made_from(

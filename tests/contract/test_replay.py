@@ -244,6 +244,7 @@ def test_tampered_rows_are_not_swapped_in(place: Replaying, name: str) -> None:
     [
         ("UPDATE event_log SET source = 'forged' WHERE position = 70", "position 70"),
         ("UPDATE event_log SET hash = body WHERE position = 71", "position 71"),
+        ("UPDATE event_log SET position = 0 WHERE position = 1", "position 0"),
     ],
 )
 def test_a_tampered_log_is_not_swapped_in(place: Replaying, statement: str, where: str) -> None:
@@ -251,7 +252,7 @@ def test_a_tampered_log_is_not_swapped_in(place: Replaying, statement: str, wher
     place.mark()
     with place.log.transaction() as connection:
         without_triggers(connection).exec_driver_sql(statement)
-    with pytest.raises(ReplayRefused, match=f"fails at {where}: its hash is"):
+    with pytest.raises(ReplayRefused, match=f"fails at {where}: "):
         replay(place.log, place.projections, everything())
     assert place.marked() == set(all_projections())
 
