@@ -189,7 +189,7 @@ def _refuse_gaps(log: Database, events: Sequence[RecordedEvent], first: int) -> 
     for wanted, event in enumerate(events, first):
         if event.position != wanted:
             raise StoreError(
-                f"the log {log.path} has no position {wanted}: `shop prove` says what is wrong"
+                f"the log {log} has no position {wanted}: `shop prove` says what is wrong"
             )
 
 

@@ -1,30 +1,18 @@
 """Databases: opened safely, written in one transaction at a time, retried while locked."""
 
-import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
-from sqlalchemy import (
-    DDL,
-    ColumnElement,
-    Connection,
-    Dialect,
-    Engine,
-    String,
-    Table,
-    create_engine,
-    event,
-    func,
-    select,
-)
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import BigInteger, Connection, Dialect, Engine, String, Table, select
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 from tenacity import (
@@ -36,26 +24,15 @@ from tenacity import (
 )
 
 from domain.errors import ForeignCluster, StoreError
+from event_log.postgres import PostgresSchema
+from event_log.sqlite import SqliteFile
 
 _log = logging.getLogger(__name__)
 
-BUSY_TIMEOUT_SECONDS = 10
 RETRY_FOR_SECONDS = 60
 
 SCHEMA_VERSION = 2
 """What this version's tables look like; counted up with every change of a column."""
-
-_PASSING = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-    }
-)
-"""What may be over in a moment: another writer, a full disk. Anything else stays as it is."""
 
 Result = TypeVar("Result")
 
@@ -75,6 +52,16 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
+class Int64(BigInteger):
+    """An integer of 64 bits, as each is in SQLite."""
+
+
+@compiles(Int64, "sqlite")
+def _int64_in_sqlite(*_: Any, **__: Any) -> str:
+    # By no other name is a key the number of its row.
+    return "INTEGER"
+
+
 class ClusterRow(SQLModel, table=True):
     """The Kafka cluster that a database was fed by."""
 
@@ -82,51 +69,69 @@ class ClusterRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
 
 
-class Database:
-    """One service's own SQLite file: WAL, synchronous FULL, one writer at a time.
+Place = Path | PostgresSchema
+"""Where a database is: a SQLite file, or a schema of a Postgres database."""
 
-    Opening creates the file and the given tables where they are not there yet.
+
+class Backend(Protocol):
+    """What SQLite and Postgres do each in its own way."""
+
+    @property
+    def reading(self) -> Mapping[str, Any]:
+        """The execution options of a connection that only reads."""
+
+    def connect(self) -> Engine:
+        """An engine whose transactions hold the write lock, unless they are for reading."""
+
+    def claim(self, connection: Connection, version: int) -> None:
+        """Note the version of the tables, or refuse those of another one."""
+
+    def is_passing(self, error: BaseException) -> bool:
+        """Whether the same may work in a moment."""
+
+    def alone(self, engine: Engine, purpose: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Hold a lock for a purpose; gives whether it is held."""
+
+
+class Database:
+    """One service's own database: durable at its commit, one writer at a time.
+
+    Opening creates the file or the schema, and the given tables, where they are not there yet.
     """
 
-    def __init__(self, path: Path, tables: Sequence[type[SQLModel]]) -> None:
-        """Open `path`.
+    def __init__(self, place: Place, tables: Sequence[type[SQLModel]]) -> None:
+        """Open the database at `place`.
 
         Raises:
-            StoreError: the file or its folder can't be written, is no database, or was made by
-                another version of the project.
+            StoreError: it can't be reached or written, is no database, or was made by another
+                version of the project.
         """
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the folder {path.parent} can't be made: {error.strerror}") from error
-        self.engine = _engine(f"sqlite:///{path}")
+        self.place = place
+        self.backend: Backend = SqliteFile(place) if isinstance(place, Path) else place
+        self.engine = self.backend.connect()
         models: list[type[SQLModel]] = [ClusterRow, *tables]
         create = [table_of(model) for model in models]
         try:
             with self.engine.begin() as connection:
-                self._claim_schema(connection)
+                self.backend.claim(connection, SCHEMA_VERSION)
                 SQLModel.metadata.create_all(connection, tables=create)
-        except StoreError:
-            raise
-        except (OperationalError, sqlite3.DatabaseError) as error:
-            raise StoreError(f"database {path} can't be opened: {_reason(error)}") from error
-        except Exception as error:
-            if isinstance(getattr(error, "orig", None), sqlite3.DatabaseError):
-                raise StoreError(f"database {path} can't be used: {_reason(error)}") from error
-            raise
+        except (DBAPIError, sqlite3.DatabaseError) as error:
+            raise StoreError(f"database {self} can't be opened: {_reason(error)}") from error
 
-    def _claim_schema(self, connection: Connection) -> None:
-        found = connection.exec_driver_sql("PRAGMA user_version").scalar()
-        if found == SCHEMA_VERSION:
-            return
-        empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
-        if not empty.scalar():
-            raise StoreError(
-                f"database {self.path} has tables of version {found}, and this program's are "
-                f"version {SCHEMA_VERSION}: use the program that made it, or a fresh SHOP_HOME"
-            )
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    def __str__(self) -> str:
+        """Which database it is, for messages."""
+        return str(self.place)
+
+    @property
+    def path(self) -> Path:
+        """The file of a SQLite database.
+
+        Raises:
+            StoreError: it is none.
+        """
+        if isinstance(self.place, Path):
+            return self.place
+        raise StoreError(f"database {self} is no file: this works with SQLite only")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -137,17 +142,30 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the database and writes nothing."""
-        with self.engine.connect().execution_options(reading=True) as connection:
+        with self.engine.connect().execution_options(**self.backend.reading) as connection:
             yield connection
 
+    @contextmanager
+    def alone(self, purpose: str, *, wait: bool) -> Iterator[None]:
+        """Do what no other process, and no other thread, does to this database at the same time.
+
+        Raises:
+            StoreError: another one does, and it is not to be waited for.
+        """
+        with self.backend.alone(self.engine, purpose, wait=wait) as held:
+            if not held:
+                raise StoreError(f"another {purpose} of {self} is running: wait for it, or stop it")
+            yield
+
     def in_transaction(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction; while the database is locked or full, try again.
+        """Run `work` in a transaction; while the database is locked, full or away, try again.
 
         Raises:
             StoreError: still impossible after a minute, or impossible for good.
         """
+        is_passing = self.backend.is_passing
         attempts = Retrying(
-            retry=retry_if_exception(_is_passing),
+            retry=retry_if_exception(is_passing),
             stop=stop_after_delay(RETRY_FOR_SECONDS),
             wait=wait_random_exponential(multiplier=0.05, max=2),
             before_sleep=self._say_why,
@@ -160,17 +178,20 @@ class Database:
 
         try:
             return attempts(attempt)
-        except OperationalError as error:
-            lasting = f" for {RETRY_FOR_SECONDS} s" if _is_passing(error) else ""
+        except DBAPIError as error:
+            passing = is_passing(error)
+            if not passing and not isinstance(error, OperationalError):
+                raise
+            lasting = f" for {RETRY_FOR_SECONDS} s" if passing else ""
             raise StoreError(
-                f"database {self.path} could not be written{lasting}: {_reason(error)}"
+                f"database {self} could not be written{lasting}: {_reason(error)}"
             ) from error
 
     def _say_why(self, state: RetryCallState) -> None:
         why = state.outcome.exception() if state.outcome else None
         _log.warning(
             "database %s can't be written, attempt %d, trying again: %s",
-            *(self.path, state.attempt_number, _reason(why) if why else ""),
+            *(self, state.attempt_number, _reason(why) if why else ""),
         )
 
     def bind_to_cluster(self, cluster_id: str) -> None:
@@ -187,7 +208,7 @@ class Database:
                 connection.execute(table.insert(), {"id": cluster_id})
             elif known != cluster_id:
                 raise ForeignCluster(
-                    f"database {self.path} was fed by Kafka cluster {known}, and this is "
+                    f"database {self} was fed by Kafka cluster {known}, and this is "
                     f"{cluster_id}: use that broker again, or a fresh SHOP_HOME"
                 )
 
@@ -205,63 +226,15 @@ unpack_headers = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 """The headers in a column that `pack_headers` wrote."""
 
 
-def among(column: ColumnElement[Any], values: Iterable[str | int]) -> ColumnElement[bool]:
-    """Whether `column` is one of `values`, passed as one parameter however many they are."""
-    listed = func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(select(listed.c.value))
-
-
 def table_of(model: type[SQLModel]) -> Table:
     """The SQLAlchemy Core table of a SQLModel class, for the hot path."""
     table: Table = model.__table__  # type: ignore[attr-defined]
     return table
 
 
-def append_only(table: Table, why: str) -> None:
-    """Let a table refuse update and delete from its creation on, saying `why`."""
-    for verb in ("UPDATE", "DELETE"):
-        event.listen(
-            table,
-            "after_create",
-            DDL(  # type: ignore[no-untyped-call]
-                f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name} "
-                f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
-            ),
-        )
-
-
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        # SQLAlchemy begins transactions below; the driver must not do it first.
-        connection.isolation_level = None
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-32000",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        reading = connection.get_execution_options().get("reading")
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-    return engine
-
-
 @lru_cache(maxsize=4096)
 def _time_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
-
-
-def _is_passing(error: BaseException) -> bool:
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    # The low byte is the kind, the rest says which of that kind.
-    return isinstance(error, OperationalError) and code is not None and code & 0xFF in _PASSING
 
 
 def _reason(error: BaseException) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, SQLModel
 
 from domain.errors import IdReused
-from event_log.database import UtcTime, among, table_of
+from event_log.database import Int64, UtcTime, table_of
+from event_log.statements import among, insert_into
 from transport.codec import digest
 from transport.records import Delivery
 from transport.topics import TopicPartition
@@ -21,7 +21,7 @@ class InboxRow(SQLModel, table=True):
     event_id: str = Field(primary_key=True)
     topic: str
     partition: int
-    offset: int
+    offset: int = Field(sa_type=Int64)
     digest: bytes
 
 
@@ -34,7 +34,7 @@ class PositionRow(SQLModel, table=True):
     __tablename__ = "positions"
     topic: str = Field(primary_key=True)
     partition: int = Field(primary_key=True)
-    next_offset: int
+    next_offset: int = Field(sa_type=Int64)
     moved_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
@@ -106,7 +106,7 @@ def advance(connection: Connection, offsets: Mapping[TopicPartition, int], now: 
     """Move positions forward, never back: a late batch of a former owner changes nothing."""
     if not offsets:
         return
-    statement = insert(_positions)
+    statement = insert_into(connection, _positions)
     statement = statement.on_conflict_do_update(
         index_elements=[_positions.c.topic, _positions.c.partition],
         set_={

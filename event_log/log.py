@@ -12,8 +12,9 @@ from sqlmodel import Field, SQLModel
 from domain.contracts import AuthorizationFailed, Event, RecordRevenue, payload_of
 from domain.errors import IdReused, StoreError
 from domain.identity import message_id_of
-from event_log.database import Database, UtcTime, among, append_only, table_of
+from event_log.database import Database, Int64, UtcTime, table_of
 from event_log.inbox import id_reused
+from event_log.statements import among, append_only, insert_new
 from transport.codec import decode, type_name
 from transport.envelope import format_time
 from transport.records import Delivery
@@ -30,7 +31,7 @@ class EventRow(SQLModel, table=True):
 
     __tablename__ = "event_log"
     __table_args__ = (UniqueConstraint("topic", "partition", "offset"),)
-    position: int = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=Int64)
     event_id: str = Field(unique=True)
     type: str
     version: int
@@ -43,7 +44,7 @@ class EventRow(SQLModel, table=True):
     recorded_time: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     topic: str
     partition: int
-    offset: int
+    offset: int = Field(sa_type=Int64)
     body: bytes
     hash: bytes
 
@@ -75,7 +76,7 @@ class RepeatRow(SQLModel, table=True):
     __tablename__ = "repeats"
     topic: str = Field(primary_key=True)
     partition: int = Field(primary_key=True)
-    offset: int = Field(primary_key=True)
+    offset: int = Field(primary_key=True, sa_type=Int64)
     event_id: str
 
 
@@ -116,7 +117,7 @@ def append(
         connection.execute(_events.insert(), rows)
     if repeats:
         connection.execute(
-            _repeats.insert().prefix_with("OR IGNORE"),
+            insert_new(connection, _repeats),
             [
                 {
                     "topic": delivery.record.topic,

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from filelock import FileLock
 from sqlalchemy import Connection, Index, func, select, update
 from sqlmodel import Field, SQLModel
 
-from event_log.database import Database, among, pack_headers, table_of, unpack_headers
+from event_log.database import Database, Int64, pack_headers, table_of, unpack_headers
+from event_log.statements import among
 from transport.records import Outgoing
 
 _log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ class OutboxRow(SQLModel, table=True):
     """A record to publish; `id` is the order of commits, `published` is set by the relay."""
 
     __tablename__ = "outbox"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
     topic: str
     partition: int | None
     key: bytes | None
@@ -28,7 +28,8 @@ class OutboxRow(SQLModel, table=True):
 
 
 _outbox = table_of(OutboxRow)
-Index("outbox_waiting", _outbox.c.id, sqlite_where=_outbox.c.published.is_(False))
+_waits = _outbox.c.published.is_(False)
+Index("outbox_waiting", _outbox.c.id, sqlite_where=_waits, postgresql_where=_waits)
 
 
 class Publishes(Protocol):
@@ -59,16 +60,14 @@ def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
 def waiting(database: Database) -> int:
     """How many records wait to be published."""
     with database.reading() as connection:
-        count = connection.scalar(
-            select(func.count()).select_from(_outbox).where(_outbox.c.published.is_(False))
-        )
+        count = connection.scalar(select(func.count()).select_from(_outbox).where(_waits))
     return int(count or 0)
 
 
 class Relay:
     """Publishes a database's outbox in order.
 
-    Several processes may relay the same outbox: a file lock beside the database lets one at a time
+    Several processes may relay the same outbox: a lock lets one at a time
     take a batch from reading to marking, so order holds and nothing is sent twice. A crash between
     publishing and marking sends the batch again; receivers know it by its ids.
     """
@@ -77,7 +76,6 @@ class Relay:
         self._database = database
         self._publisher = publisher
         self._batch = batch
-        self._lock = FileLock(f"{database.path}.relay")
 
     def drain(self) -> int:
         """Publish what waits, batch by batch; returns how many records that were.
@@ -91,13 +89,10 @@ class Relay:
         return total
 
     def _publish_batch(self) -> int:
-        with self._lock:
+        with self._database.alone("relay", wait=True):
             with self._database.reading() as connection:
                 rows = connection.execute(
-                    select(_outbox)
-                    .where(_outbox.c.published.is_(False))
-                    .order_by(_outbox.c.id)
-                    .limit(self._batch)
+                    select(_outbox).where(_waits).order_by(_outbox.c.id).limit(self._batch)
                 ).all()
             if not rows:
                 return 0

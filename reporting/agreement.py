@@ -95,15 +95,19 @@ def disagreements(
             )
         recorded = stack.enter_context(log.reading())
         found = _sorted(kept, projection, f'SELECT * FROM "{rows.table.name}"', {})  # noqa: S608
-        wanted = _sorted(recorded, projection, projection.check, {"position": reached})
+        wanted = _sorted(
+            recorded, projection, projection.check_in(recorded.dialect.name), {"position": reached}
+        )
         return list(islice(_differing(projection, found, wanted), most))
 
 
 def _sorted(
     connection: Connection, projection: Projection, query: str, values: dict[str, int]
 ) -> Iterator[Row]:
-    keys = ", ".join(str(number) for number in range(1, len(projection.key_columns) + 1))
-    statement = text(f"SELECT * FROM ({query}) ORDER BY {keys}")  # noqa: S608 the project's own
+    # Byte by byte, as SQLite compares by itself and `_rank` does.
+    collation = "BINARY" if connection.dialect.name == "sqlite" else '"C"'
+    keys = ", ".join(f'"{name}" COLLATE {collation}' for name in projection.key_columns)
+    statement = text(f"SELECT * FROM ({query}) AS rows ORDER BY {keys}")  # noqa: S608 our own
     for row in connection.execute(statement, values).yield_per(ROWS_AT_ONCE):
         yield tuple(row)
 
@@ -129,7 +133,7 @@ def _differing(
 
 
 def _rank(key: Row) -> tuple[tuple[int, Any], ...]:
-    # As SQLite sorts: whoever tampers may put anything into a key.
+    # As SQLite sorts types: whoever tampers may put anything into a key.
     return tuple((_RANKS[type(value)], value if value is not None else 0) for value in key)
 
 

@@ -62,7 +62,7 @@ def stamp(log: Database, position: int, currency: str) -> Stamp:
         ).first()
     if row is None:
         raise StoreError(
-            f"the log {log.path} has no position {position}, which the projections have come to: "
+            f"the log {log} has no position {position}, which the projections have come to: "
             "`shop prove` says what is wrong"
         )
     return Stamp(position, bytes(row.hash).hex(), as_chained(row.recorded_time), currency)

@@ -12,11 +12,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, cast, func, literal_column, select
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
 from domain.errors import ShopError
-from event_log.database import Database, table_of
+from event_log.database import Database, Int64, table_of
 from event_log.log import EventRow, last_position
 from reporting import projector
 from reporting.projection import Key, Projection, Row, Told
@@ -82,7 +82,7 @@ def first_position(log: Database, moment: Moment) -> int:
 def _there(log: Database, position: int) -> int:
     end = last_position(log)
     if position > end:
-        raise ShopError(f"the log {log.path} ends at position {end}: there is no {position}")
+        raise ShopError(f"the log {log} ends at position {end}: there is no {position}")
     return position
 
 
@@ -98,7 +98,7 @@ def recorded_at(log: Database, position: int) -> datetime:
         )
     if found is None:
         raise ShopError(
-            f"the log {log.path} has no position {position}: `shop prove` says what is wrong"
+            f"the log {log} has no position {position}: `shop prove` says what is wrong"
         )
     return found
 
@@ -160,22 +160,25 @@ def _grown(projections: Database, position: int, currency: str) -> tuple[int, di
     day, currency_of, outcome, recorded = (
         _growth.c[name] for name in ("day", "currency", "outcome", "recorded")
     )
-    month = func.substr(day, 1, 7)
+    # Literals: to Postgres, what is grouped by is the same only if it has no parameters.
+    month, recorded_in = (
+        func.substr(each, literal_column("1"), literal_column("7")) for each in (day, recorded)
+    )
     with projections.reading() as connection:
         reached = projector.live(GROWTH).reached(connection).position
         whole = min(position, reached) // POSITIONS * POSITIONS
         grown = (_growth.c.part < part_of(whole + 1), currency_of == currency)
 
         def summed(columns: Columns, *also: ColumnElement[bool]) -> Rows:
-            query = select(*columns, func.sum(_growth.c.orders), func.sum(_growth.c.cents))
+            # A sum in Postgres has digits without end.
+            sums = [cast(func.sum(each), Int64) for each in (_growth.c.orders, _growth.c.cents)]
+            query = select(*columns, *sums)
             found = connection.execute(query.where(*grown, *also).group_by(*columns))
             return [tuple(row) for row in found]
 
         return whole, {
             REVENUE.name: summed((day, currency_of, outcome)),
-            LATE.name: summed(
-                (month, currency_of, recorded, outcome), month < func.substr(recorded, 1, 7)
-            ),
+            LATE.name: summed((month, currency_of, recorded, outcome), month < recorded_in),
         }
 
 

@@ -1,5 +1,6 @@
 """What a projection is: a table, a pure fold of the log into its rows, and SQL to check them by."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +15,17 @@ Key = tuple[str, ...]
 
 Row = tuple[Any, ...]
 """A row, in the order of the table's columns."""
+
+
+_SAID = re.compile(r"\bsaid\(([a-z.]+)\)")
+_JSON = {
+    "sqlite": "CAST({body} AS TEXT)",
+    # Postgres reads no JSON with a NUL in it. An address may have one, and is of no matter here.
+    "postgresql": r"CAST(CASE WHEN strpos(convert_from({body}, 'UTF8'), '\u0000') = 0 "
+    r"THEN convert_from({body}, 'UTF8') ELSE regexp_replace(convert_from({body}, 'UTF8'), "
+    r"'(?<!\\)((\\\\)*)\\u0000', '\1', 'g') END AS JSON)",
+}
+"""By dialect, how a body of bytes is read as JSON."""
 
 
 class Told(NamedTuple):
@@ -46,6 +58,7 @@ class Projection:
             and associative: how the events are split into batches makes no difference.
         check: a SELECT over the table `event_log` that gives the rows which the projection must
             have at `:position`, the columns in the same order. It shares nothing with the fold.
+            ``said(body)`` in it stands for the JSON that a body is; see `check_in`.
     """
 
     name: str
@@ -60,6 +73,10 @@ class Projection:
     def key_columns(self) -> tuple[str, ...]:
         """The names of the columns that a row is found by."""
         return tuple(str(column.name) for column in table_of(self.table).primary_key)
+
+    def check_in(self, dialect: str) -> str:
+        """The check as a database reads it: ``sqlite`` or ``postgresql``."""
+        return _SAID.sub(lambda found: _JSON[dialect].format(body=found[1]), self.check)
 
     def fold(self, events: Iterable[Told]) -> dict[Key, Row]:
         """The rows that events make by themselves, by key; the events are in the log's order."""

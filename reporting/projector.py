@@ -4,17 +4,18 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, TextClause, select, text
+from sqlalchemy.exc import DataError
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOrder, OrderShipped
 from domain.errors import StoreError
-from event_log.database import Database, table_of
+from event_log.database import Database, Int64, Place, table_of
 from event_log.log import GENESIS, EventRow
+from event_log.statements import insert_or_replace
 from reporting.projection import Key, Projection, Row, Told
 from reporting.projections import all_projections
 from transport.codec import type_name
@@ -35,12 +36,17 @@ class ProjectedRow(SQLModel, table=True):
 
     __tablename__ = "projected"
     projection: str = Field(primary_key=True)
-    position: int
+    position: int = Field(sa_type=Int64)
     hash: bytes
 
 
 _projected = table_of(ProjectedRow)
 _events = table_of(EventRow)
+# Past the types of the columns: times stay text, which is a third of the cost.
+_TOLD = text(
+    "SELECT position, type || '.v' || version, body, business_time, published_time, "
+    "recorded_time, hash FROM event_log WHERE position > :after ORDER BY position LIMIT :most"
+)
 
 
 class Reached(NamedTuple):
@@ -70,7 +76,7 @@ class View:
     def move(self, connection: Connection, to: Reached) -> None:
         """Set how far it has read the log."""
         connection.execute(
-            self.positions.insert().prefix_with("OR REPLACE"),
+            insert_or_replace(connection, self.positions),
             {"projection": self.projection.name, **to._asdict()},
         )
 
@@ -80,9 +86,9 @@ def live(projection: Projection) -> View:
     return View(projection, table_of(projection.table), _projected)
 
 
-def open_projections(path: Path) -> Database:
+def open_projections(place: Place) -> Database:
     """Open the database of the projections."""
-    return Database(path, [ProjectedRow, *(each.table for each in all_projections().values())])
+    return Database(place, [ProjectedRow, *(each.table for each in all_projections().values())])
 
 
 def position(connection: Connection) -> int:
@@ -124,8 +130,8 @@ def refuse_another_log(log: Database, projections: Database, views: Iterable[Vie
     for known in places(projections, views):
         if not follows(log, known):
             raise StoreError(
-                f"the projections in {projections.path} were made from another log than "
-                f"{log.path}, up to its position {known.position}: delete the projections, and "
+                f"the projections in {projections} were made from another log than "
+                f"{log}, up to its position {known.position}: delete the projections, and "
                 "they are made anew"
             )
 
@@ -164,23 +170,18 @@ def read_told(log: Database, after: int, limit: int) -> list[Told]:
         StoreError: a position is missing, or a body can't be read.
     """
     with log.reading() as connection:
-        # Past the types of the columns: times stay text, which is a third of the cost.
-        rows = connection.exec_driver_sql(
-            "SELECT position, type || '.v' || version, body, business_time, published_time, "
-            "recorded_time, hash FROM event_log WHERE position > ? ORDER BY position LIMIT ?",
-            (after, limit),
-        ).all()
+        rows = connection.execute(_TOLD, {"after": after, "most": limit}).all()
     told = []
     for wanted, (found, name, body, *rest) in enumerate(rows, after + 1):
         if found != wanted:
             raise StoreError(
-                f"the log {log.path} has no position {wanted}: `shop prove` says what is wrong"
+                f"the log {log} has no position {wanted}: `shop prove` says what is wrong"
             )
         try:
             told.append(Told(found, _DECODERS[name](body), *rest))
         except (KeyError, TypeError, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise StoreError(
-                f"position {found} of the log {log.path} can't be read as {name}: {error}. "
+                f"position {found} of the log {log} can't be read as {name}: {error}. "
                 "`shop prove` says what is wrong; a newer log needs a newer program"
             ) from error
     return told
@@ -202,14 +203,16 @@ def take(views: Iterable[View], events: Sequence[Told], connection: Connection) 
 
 def _load(connection: Connection, view: View, keys: Collection[Key]) -> dict[Key, Row]:
     length, row = len(view.projection.key_columns), view.projection.row
-    found = connection.exec_driver_sql(_selecting(view.table), (json.dumps(list(keys)),))
+    query = _selecting(connection.dialect.name, view.table)
+    found = connection.execute(query, {"keys": json.dumps(list(keys))})
     return {each[:length]: each for each in (row(values) for values in found)}
 
 
 def _store(connection: Connection, view: View, rows: Iterable[Row]) -> None:
     try:
-        connection.exec_driver_sql(_storing(view.table), [tuple(row) for row in rows])
-    except OverflowError as error:
+        statement = _storing(connection.dialect.name, view.table)
+        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+    except (OverflowError, DataError) as error:
         raise StoreError(
             f"an amount of the projection {view.projection.name} is larger than a database's "
             "integer: `shop prove` says which orders the log has"
@@ -217,20 +220,33 @@ def _store(connection: Connection, view: View, rows: Iterable[Row]) -> None:
 
 
 @lru_cache
-def _selecting(table: Table) -> str:
+def _selecting(dialect: str, table: Table) -> TextClause:
     columns = ", ".join(f'rows."{column.name}"' for column in table.columns)
     wanted = " AND ".join(
         f'rows."{column.name}" = wanted.value ->> {number}'
         for number, column in enumerate(table.primary_key)
     )
     # A CROSS JOIN, so that SQLite looks up each key and doesn't read the table.
-    return (
-        f"SELECT {columns} FROM json_each(?) AS wanted "  # noqa: S608 the table's own names
-        f'CROSS JOIN "{table.name}" AS rows ON {wanted}'
+    listed = {
+        "sqlite": "json_each(:keys) AS wanted CROSS JOIN",
+        "postgresql": "json_array_elements(CAST(:keys AS JSON)) AS wanted (value) JOIN",
+    }[dialect]
+    return text(
+        f'SELECT {columns} FROM {listed} "{table.name}" AS rows ON {wanted}'  # noqa: S608 our own
     )
 
 
 @lru_cache
-def _storing(table: Table) -> str:
-    marks = ", ".join("?" * len(table.columns))
-    return f'INSERT OR REPLACE INTO "{table.name}" VALUES ({marks})'  # noqa: S608
+def _storing(dialect: str, table: Table) -> str:
+    mark = "?" if dialect == "sqlite" else "%s"
+    marks = ", ".join([mark] * len(table.columns))
+    keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+    values = ", ".join(
+        f'"{column.name}" = excluded."{column.name}"'
+        for column in table.columns
+        if not column.primary_key
+    )
+    return (
+        f'INSERT INTO "{table.name}" VALUES ({marks}) '  # noqa: S608 the table's own names
+        f"ON CONFLICT ({keys}) DO UPDATE SET {values}"
+    )

@@ -95,7 +95,9 @@ def _rows(log: Database, projection: Projection, claimed: Stamp) -> Iterator[dic
     """What the projection must hold at the stamp's position, in its currency."""
     names = [column.name for column in table_of(projection.table).columns]
     with log.reading() as connection:
-        for row in connection.execute(text(projection.check), {"position": claimed.position}):
+        for row in connection.execute(
+            text(projection.check_in(connection.dialect.name)), {"position": claimed.position}
+        ):
             named = dict(zip(names, row, strict=True))
             # Of projections, those by day have a part of the time.
             if named.get("currency", claimed.currency) == claimed.currency and (

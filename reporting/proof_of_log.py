@@ -15,10 +15,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import text
+
 from domain.errors import StoreError
-from event_log.database import SCHEMA_VERSION, table_of
+from event_log.database import SCHEMA_VERSION, Database, table_of
 from event_log.inbox import PositionRow, next_offsets
-from event_log.log import GENESIS, EventRow
+from event_log.log import GENESIS, READ_BATCH, EventRow
 from reporting.proof import Failure, Finding, Head, Progress
 from reporting.proof_rows import Checked, as_chained, check_rows, gap
 from reporting.read_only import ReadOnlyDatabase, has_tables
@@ -30,6 +32,11 @@ _COLUMNS = ", ".join(f'"{column.name}"' for column in table_of(EventRow).columns
 _ROWS = (
     f"SELECT {_COLUMNS} FROM event_log "  # noqa: S608 the table's own columns
     "WHERE position > ? AND position <= ? ORDER BY position"
+)
+_FIRST = "SELECT min(position) FROM event_log"
+_NEXT = text(
+    f"SELECT {_COLUMNS} FROM event_log "  # noqa: S608 the table's own columns
+    f"WHERE position > :after AND position <= :until ORDER BY position LIMIT {READ_BATCH}"
 )
 
 
@@ -87,10 +94,29 @@ def prove_log(log: Path, head: Head, progress: Progress, processes: int | None =
     return Finding({"positions": checked.position}, failure=checked.failure)
 
 
+def prove_rows(log: Database, head: Head, progress: Progress) -> Finding:
+    """Check every row up to `head` in this process, of a log in any database."""
+    with log.reading() as connection:
+        first = connection.exec_driver_sql(_FIRST).scalar()
+    checked = Checked(0, GENESIS, _before_the_first(first))
+    while checked.failure is None and checked.position < head.position:
+        with log.reading() as connection:
+            rows = connection.execute(_NEXT, {"after": checked.position, "until": head.position})
+            found = check_rows(checked, map(tuple, rows))
+        # A log without the row is shorter than it was: `head` was read from it.
+        gone = found.failure is None and found.position < min(
+            checked.position + READ_BATCH, head.position
+        )
+        checked = found._replace(failure=gap(found.position, None)) if gone else found
+        progress(checked.position, head.position)
+    return Finding({"positions": checked.position}, failure=checked.failure)
+
+
 def check_slice(log: Path, after: int, until: int) -> Checked:
     """Check the rows after position `after` up to `until`, by the hash that row `after` has."""
     with closing(_connect(log)) as connection:
-        found = Checked(after, _hash_at(connection, after), _before_the_first(connection))
+        (first,) = connection.execute(_FIRST).fetchone()
+        found = Checked(after, _hash_at(connection, after), _before_the_first(first))
         if found.failure is not None:
             return found
         try:
@@ -131,8 +157,7 @@ def _leave_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _before_the_first(connection: sqlite3.Connection) -> Failure | None:
-    (first,) = connection.execute("SELECT min(position) FROM event_log").fetchone()
+def _before_the_first(first: int | None) -> Failure | None:
     if first is None or first > 0:
         return None
     return Failure(f"position {first}", "positions count from 1, and readers see none before it")

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, NullPool, create_engine, event, inspect
 from sqlmodel import SQLModel
 
 from event_log.database import Database, table_of
+from event_log.sqlite import SqliteFile
 
 LOCKED_SECONDS = 1.0
 """How long a look waits for a lock: there is a next look soon."""
@@ -22,7 +23,8 @@ class ReadOnlyDatabase(Database):
     def __init__(self, path: Path) -> None:
         """Look at `path`, which need not be there yet."""
         # The base class would make the file and its tables: all of its set-up is replaced.
-        self.path = path
+        self.place = path
+        self.backend = SqliteFile(path)
         self.engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
         event.listen(self.engine, "begin", _begin)
 

@@ -3,26 +3,24 @@
 Nothing here reaches further than the two databases: a replay can't publish anything.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-from sqlalchemy import Connection, MetaData, Table, inspect, quoted_name
+from sqlalchemy import Connection, MetaData, Table, inspect, quoted_name, select
 from sqlmodel import Field, SQLModel
 
-from domain.errors import ShopError, StoreError
-from event_log.database import Database, table_of
+from domain.errors import ShopError
+from event_log.database import Database, Int64, table_of
 from event_log.log import last_position
 from reporting import projector
 from reporting.agreement import Disagreement, disagreements
 from reporting.projection import Projection
 from reporting.projector import Reached, View, live
 from reporting.proof import Head
-from reporting.proof_of_log import prove_log
+from reporting.proof_of_log import prove_log, prove_rows
 
 Progress = Callable[[str, int, int], None]
 """Is told what is done, how much of it, and of how much."""
@@ -35,7 +33,7 @@ class ReplayedRow(SQLModel, table=True):
 
     __tablename__ = "replayed"
     projection: str = Field(primary_key=True)
-    position: int
+    position: int = Field(sa_type=Int64)
     hash: bytes
     refused: bool = False
 
@@ -91,7 +89,7 @@ def replay(
             another replay runs.
     """
     views = [shadow(projection) for projection in chosen]
-    with _alone(projections.path):
+    with projections.alone("replay", wait=False):
         projector.refuse_another_log(log, projections, map(live, chosen))
         projections.in_transaction(partial(_prepare, log, views))
         began = _least(projections, views)
@@ -100,20 +98,6 @@ def replay(
         # The lock of the swap holds up the live projections: most of what came is taken in before.
         _read_all(log, projections, views, progress)
         return Replayed(projections.in_transaction(partial(_swap, log, views)), began)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    # The lock ends with its process, however that ends.
-    lock = FileLock(path.with_suffix(".replay-lock"))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise StoreError(f"another replay of {path} is running: wait for it, or stop it") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _prepare(log: Database, views: Iterable[View], connection: Connection) -> None:
@@ -181,12 +165,14 @@ def _check(log: Database, projections: Database, views: Sequence[View], progress
 
 def _check_log(log: Database, reached: Reached, progress: Progress) -> None:
     head = Head(reached.position, reached.hash, None, {})
+    told = partial(progress, CHECKING_LOG)
     # In this process alone: others would live on if it was killed.
-    finding = prove_log(log.path, head, partial(progress, CHECKING_LOG), 1)
+    file = isinstance(log.place, Path)
+    finding = prove_log(log.path, head, told, 1) if file else prove_rows(log, head, told)
     if finding.failure is not None:
         failure = finding.failure
         raise ReplayRefused(
-            f"the log {log.path} fails at {failure.where}: {failure.what}. The live projections "
+            f"the log {log} fails at {failure.where}: {failure.what}. The live projections "
             "stay; `shop prove` says more"
         )
 
@@ -202,8 +188,17 @@ def _swap(log: Database, views: Sequence[View], connection: Connection) -> int:
         projector.take(views, events, connection)
     for view in views:
         old = live(view.projection)
-        old.table.drop(connection)
-        connection.exec_driver_sql(f'ALTER TABLE "{view.table.name}" RENAME TO "{old.table.name}"')
+        if connection.dialect.name == "sqlite":
+            old.table.drop(connection)
+            rename = f'ALTER TABLE "{view.table.name}" RENAME TO "{old.table.name}"'
+            connection.exec_driver_sql(rename)
+        else:
+            # Whoever reads sees rows as they were when he began, but tables as they are now: under
+            # the live name he would find a shadow that had some of its rows then, or none.
+            connection.execute(old.table.delete())
+            names = [column.name for column in old.table.columns]
+            connection.execute(old.table.insert().from_select(names, select(view.table)))
+            view.table.drop(connection)
         old.move(connection, view.reached(connection))
         connection.execute(_replayed.delete().filter_by(projection=view.projection.name))
     return _position([live(view.projection) for view in views], connection)

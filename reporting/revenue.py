@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from sqlmodel import Field, SQLModel
 
+from event_log.database import Int64
+
 ACCEPTED = "accepted"
 
 
@@ -14,8 +16,8 @@ class RevenueRow(SQLModel, table=True):
     day: str = Field(primary_key=True)
     currency: str = Field(primary_key=True)
     outcome: str = Field(primary_key=True)
-    orders: int
-    cents: int
+    orders: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Int64)
 
 
 class Revenue(NamedTuple):

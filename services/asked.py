@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, bindparam, func, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import NewOrder
 from domain.requests import RequestState
-from event_log.database import UtcTime, among, table_of
+from event_log.database import UtcTime, table_of
+from event_log.statements import among, insert_into
 from transport.codec import decode, encode, type_name
 
 
@@ -70,7 +70,7 @@ def keep_asked(connection: Connection, asked: Iterable[Asked], now: datetime) ->
     ]
     if not rows:
         return
-    statement = insert(_requests)
+    statement = insert_into(connection, _requests)
     again = {name: statement.excluded[name] for name in ("state", "expires_at", "settled_at")}
     connection.execute(
         statement.on_conflict_do_update(

@@ -141,9 +141,13 @@ def understand_carried(record: Record) -> Delivery:
             f"{delivery.envelope.type} does not belong on topic {record.topic}, which carries "
             + ", ".join(sorted(type_name(kind) for kind in carried))
         )
-    # SQLite ends a text in JSON there, so that no look-up by such an id would find it.
-    if "\0" in delivery.envelope.id:
-        raise MalformedRecord("header ce_id has a NUL character")
+    # SQLite ends a text in JSON there, so that no look-up by such an id would find it; Postgres has
+    # no text with one.
+    said = delivery.envelope
+    if "\0" in f"{said.id}{said.source}{said.subject}{said.causation_id}":
+        named = {"id": said.id, "source": said.source, "subject": said.subject}
+        name = next((each for each, value in named.items() if "\0" in value), "causationid")
+        raise MalformedRecord(f"header ce_{name} has a NUL character")
     return delivery
 
 

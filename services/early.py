@@ -7,9 +7,10 @@ from sqlalchemy import Connection, delete, select
 from sqlmodel import Field, SQLModel
 
 from domain.errors import ContractError
-from event_log.database import among, pack_headers, table_of, unpack_headers
+from event_log.database import Int64, pack_headers, table_of, unpack_headers
 from event_log.inbox import InboxRow
 from event_log.outbox import enqueue
+from event_log.statements import among, insert_new
 from transport.letters import dead_letter
 from transport.records import Delivery, Outgoing, Record, understand
 
@@ -25,7 +26,7 @@ class EarlyRow(SQLModel, table=True):
     order_id: str = Field(index=True)
     topic: str
     partition: int
-    offset: int
+    offset: int = Field(sa_type=Int64)
     key: bytes | None
     headers: bytes
     body: bytes | None
@@ -51,7 +52,7 @@ def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries
     ]
     if rows:
-        connection.execute(_early.insert().prefix_with("OR IGNORE"), rows)
+        connection.execute(insert_new(connection, _early), rows)
 
 
 def take_early(connection: Connection, order_ids: Collection[str]) -> list[Delivery]:

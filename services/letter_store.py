@@ -10,7 +10,8 @@ from sqlalchemy import Column, Connection, Row, UniqueConstraint, null, select
 from sqlmodel import Field, SQLModel
 
 from domain.letters import Action, LetterState, state_after
-from event_log.database import UtcTime, append_only, pack_headers, table_of, unpack_headers
+from event_log.database import Int64, UtcTime, pack_headers, table_of, unpack_headers
+from event_log.statements import append_only, insert_new
 from transport.envelope import format_time, parse_time
 from transport.letters import DeadLetter, Failure
 
@@ -20,10 +21,10 @@ class LetterRow(SQLModel, table=True):
 
     __tablename__ = "letters"
     __table_args__ = (UniqueConstraint("topic", "partition", "offset", "service"),)
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
     topic: str = Field(index=True)
     partition: int
-    offset: int
+    offset: int = Field(sa_type=Int64)
     service: str
     reason: str
     time: datetime = Field(sa_column=Column(UtcTime, nullable=False))
@@ -38,10 +39,10 @@ class LetterActionRow(SQLModel, table=True):
     """What was done with a record's letters; an edit holds the record as it is then."""
 
     __tablename__ = "letter_actions"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
     topic: str = Field(index=True)
     partition: int
-    offset: int
+    offset: int = Field(sa_type=Int64)
     action: str
     at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     note: str
@@ -142,7 +143,7 @@ def keep_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     """Keep letters as they came; those that are there already change nothing."""
     rows = [_row(letter) for letter in letters]
     if rows:
-        connection.execute(_letters.insert().prefix_with("OR IGNORE"), rows)
+        connection.execute(insert_new(connection, _letters), rows)
 
 
 def keep_action(

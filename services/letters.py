@@ -60,7 +60,7 @@ class LetterDesk:
             if start > end:
                 raise StoreError(
                     f"{place.topic}[{place.partition}] ends at offset {end}, and database "
-                    f"{self.database.path} has read up to {start}: the topic was made anew. Move "
+                    f"{self.database} has read up to {start}: the topic was made anew. Move "
                     "that file away; it keeps the letters of the former topic"
                 )
             if start < end:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import ClassVar
 
 from sqlalchemy import Connection, func, select
@@ -16,9 +15,10 @@ from domain.contracts import (
     Reason,
 )
 from domain.order import END_STATES, Order, OrderState, follow
-from event_log.database import Database, among, table_of
+from event_log.database import Database, Place, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow, enqueue
+from event_log.statements import among, insert_or_replace
 from services.asked import RequestRow
 from services.batch import Handled, Subscriptions
 from services.early import EarlyRow, keep_early, take_early
@@ -54,10 +54,10 @@ class OrderService:
         ),
     }
 
-    def __init__(self, path: Path) -> None:
-        """Keep orders in the database at `path`."""
+    def __init__(self, place: Place) -> None:
+        """Keep orders in the database at `place`."""
         self.database = Database(
-            path, [OrderRow, RequestRow, EarlyRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
+            place, [OrderRow, RequestRow, EarlyRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
         )
 
     def place(self, orders: Sequence[NewOrder], now: datetime) -> int:
@@ -142,4 +142,4 @@ def save_orders(connection: Connection, orders: Iterable[Order]) -> None:
         for order in orders
     ]
     if rows:
-        connection.execute(_orders.insert().prefix_with("OR REPLACE"), rows)
+        connection.execute(insert_or_replace(connection, _orders), rows)

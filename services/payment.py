@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import ClassVar
 
 from sqlalchemy import Connection, select
@@ -12,9 +11,10 @@ from domain.authorization import Account, account_from, authorize, is_answer_to
 from domain.contracts import Authorization, NewOrder
 from domain.errors import ContractError, OrderConflict
 from domain.house_accounts import HouseAccounts
-from event_log.database import Database, among, table_of
+from event_log.database import Database, Int64, Place, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
+from event_log.statements import among
 from services.batch import Handled, Subscriptions
 from services.heartbeat import HeartbeatRow
 from transport.codec import decode, encode, type_name
@@ -28,7 +28,7 @@ class AccountEventRow(SQLModel, table=True):
     """An authorization event of an account; `id` is their order. One per order, ever."""
 
     __tablename__ = "account_events"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
     customer_id: str = Field(index=True)
     order_id: str = Field(unique=True)
     type: str
@@ -45,10 +45,10 @@ class PaymentService:
     inbox: ClassVar[bool] = True
     subscriptions: ClassVar[Subscriptions] = {ORDERS: frozenset({type_name(NewOrder)})}
 
-    def __init__(self, path: Path, accounts: HouseAccounts) -> None:
-        """Keep accounts in the database at `path`, with terms from `accounts`."""
+    def __init__(self, place: Place, accounts: HouseAccounts) -> None:
+        """Keep accounts in the database at `place`, with terms from `accounts`."""
         self.database = Database(
-            path, [AccountEventRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
+            place, [AccountEventRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
         )
         self._accounts = accounts
 

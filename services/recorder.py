@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import ClassVar
 
 from sqlalchemy import Connection
 
 from event_log import log
-from event_log.database import Database
+from event_log.database import Database, Place
 from event_log.inbox import PositionRow
 from event_log.log import EventRow, RepeatRow
 from event_log.outbox import OutboxRow
@@ -18,9 +17,9 @@ from transport.records import Delivery
 from transport.topics import AUTHORIZATIONS, ORDERS, REPORTING_REQUESTS
 
 
-def open_log(path: Path) -> Database:
+def open_log(place: Place) -> Database:
     """Open the event log's database."""
-    return Database(path, [EventRow, RepeatRow, OutboxRow, PositionRow, HeartbeatRow])
+    return Database(place, [EventRow, RepeatRow, OutboxRow, PositionRow, HeartbeatRow])
 
 
 class RecorderService:
@@ -35,9 +34,9 @@ class RecorderService:
         REPORTING_REQUESTS: None,
     }
 
-    def __init__(self, path: Path) -> None:
-        """Keep the log in the database at `path`."""
-        self.database = open_log(path)
+    def __init__(self, place: Place) -> None:
+        """Keep the log in the database at `place`."""
+        self.database = open_log(place)
 
     def handle(
         self, connection: Connection, deliveries: Sequence[Delivery], now: datetime

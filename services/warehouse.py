@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import ClassVar
 
 from sqlalchemy import Connection
@@ -10,9 +9,10 @@ from sqlmodel import Field, SQLModel
 
 from domain.contracts import ShipOrder
 from domain.warehouse import pack, ship
-from event_log.database import Database, table_of
+from event_log.database import Database, Place, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
+from event_log.statements import insert_new
 from services.batch import Handled, Subscriptions
 from services.heartbeat import HeartbeatRow
 from transport.records import Delivery, outgoing
@@ -41,9 +41,9 @@ class WarehouseService:
     # A message is addressed to the warehouse alone, so one that it can't read is a dead letter.
     subscriptions: ClassVar[Subscriptions] = {WAREHOUSE_REQUESTS: None}
 
-    def __init__(self, path: Path) -> None:
-        """Keep parcels in the database at `path`."""
-        self.database = Database(path, [ParcelRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow])
+    def __init__(self, place: Place) -> None:
+        """Keep parcels in the database at `place`."""
+        self.database = Database(place, [ParcelRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow])
 
     def handle(
         self, connection: Connection, deliveries: Sequence[Delivery], now: datetime
@@ -67,5 +67,5 @@ class WarehouseService:
                 outgoing(ship(parcel, message), SOURCE, now, cause=delivery.envelope.id)
             )
         if rows:
-            connection.execute(_parcels.insert().prefix_with("OR IGNORE"), rows)
+            connection.execute(insert_new(connection, _parcels), rows)
         return handled

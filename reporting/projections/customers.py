@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
+from event_log.database import Int64
 from reporting.projection import Projection, Told
 
 
@@ -19,9 +20,9 @@ class CustomerRow(SQLModel, table=True):
     customer_id: str = Field(primary_key=True)
     currency: str = Field(primary_key=True)
     first_purchase: str | None
-    orders: int
-    repeat_purchases: int
-    accepted_cents: int
+    orders: int = Field(sa_type=Int64)
+    repeat_purchases: int = Field(sa_type=Int64)
+    accepted_cents: int = Field(sa_type=Int64)
     last_purchase: str | None
 
 
@@ -41,21 +42,22 @@ CHECK = """
 SELECT customer_id, currency,
     min(business_time) FILTER (WHERE accepted) AS first_purchase,
     count(*) AS orders,
-    max(sum(accepted) - 1, 0) AS repeat_purchases,
-    sum(iif(accepted, cents, 0)) AS accepted_cents,
+    CASE WHEN count(*) FILTER (WHERE accepted) = 0 THEN 0
+        ELSE count(*) FILTER (WHERE accepted) - 1 END AS repeat_purchases,
+    CAST(coalesce(sum(cents) FILTER (WHERE accepted), 0) AS BIGINT) AS accepted_cents,
     max(business_time) FILTER (WHERE accepted) AS last_purchase
 FROM (
-    SELECT json_extract(said, '$.customer_id') AS customer_id,
-        json_extract(said, '$.amount.currency') AS currency,
-        json_extract(said, '$.amount.cents') AS cents,
+    SELECT said ->> 'customer_id' AS customer_id,
+        said -> 'amount' ->> 'currency' AS currency,
+        CAST(said -> 'amount' ->> 'cents' AS BIGINT) AS cents,
         type = 'shop.AuthorizationAccepted' AS accepted,
         business_time
     FROM (
-        SELECT type, business_time, CAST(body AS TEXT) AS said FROM event_log
+        SELECT type, business_time, said(body) AS said FROM event_log
         WHERE position <= :position
             AND type IN ('shop.AuthorizationAccepted', 'shop.AuthorizationDeclined')
-    )
-)
+    ) AS bodies
+) AS authorizations
 GROUP BY customer_id, currency
 """
 

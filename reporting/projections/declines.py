@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationDeclined
+from event_log.database import Int64
 from reporting.projection import Projection, Told
 
 
@@ -15,8 +16,8 @@ class DeclinesRow(SQLModel, table=True):
     month: str = Field(primary_key=True)
     currency: str = Field(primary_key=True)
     reason: str = Field(primary_key=True)
-    orders: int
-    cents: int
+    orders: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Int64)
 
 
 class Declines(NamedTuple):
@@ -31,14 +32,14 @@ class Declines(NamedTuple):
 
 CHECK = """
 SELECT substr(business_time, 1, 7) AS month,
-    json_extract(said, '$.amount.currency') AS currency,
-    json_extract(said, '$.reason') AS reason,
+    said -> 'amount' ->> 'currency' AS currency,
+    said ->> 'reason' AS reason,
     count(*) AS orders,
-    sum(json_extract(said, '$.amount.cents')) AS cents
+    CAST(sum(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS BIGINT) AS cents
 FROM (
-    SELECT business_time, CAST(body AS TEXT) AS said FROM event_log
+    SELECT business_time, said(body) AS said FROM event_log
     WHERE position <= :position AND type = 'shop.AuthorizationDeclined'
-)
+) AS bodies
 GROUP BY 1, 2, 3
 """
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlmodel import Field, SQLModel
 
+from event_log.database import Int64
 from reporting.projection import Projection, Told
 from reporting.projections.revenue import alone as revenue_of
 
@@ -24,8 +25,8 @@ class GrowthRow(SQLModel, table=True):
     day: str = Field(primary_key=True)
     currency: str = Field(primary_key=True)
     outcome: str = Field(primary_key=True)
-    orders: int
-    cents: int
+    orders: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Int64)
 
 
 class Growth(NamedTuple):
@@ -41,18 +42,18 @@ class Growth(NamedTuple):
 
 
 CHECK = """
-SELECT printf('%012d', (position - 1) / 1000) AS part,
+SELECT substr(CAST(1000000000000 + (position - 1) / 1000 AS TEXT), 2) AS part,
     substr(recorded_time, 1, 10) AS recorded,
     substr(business_time, 1, 10) AS day,
-    json_extract(said, '$.amount.currency') AS currency,
-    ifnull(json_extract(said, '$.reason'), 'accepted') AS outcome,
+    said -> 'amount' ->> 'currency' AS currency,
+    coalesce(said ->> 'reason', 'accepted') AS outcome,
     count(*) AS orders,
-    sum(json_extract(said, '$.amount.cents')) AS cents
+    CAST(sum(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS BIGINT) AS cents
 FROM (
-    SELECT position, recorded_time, business_time, CAST(body AS TEXT) AS said FROM event_log
+    SELECT position, recorded_time, business_time, said(body) AS said FROM event_log
     WHERE position <= :position
         AND type IN ('shop.AuthorizationAccepted', 'shop.AuthorizationDeclined')
-)
+) AS bodies
 GROUP BY 1, 2, 3, 4, 5
 """
 

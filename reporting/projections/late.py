@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlmodel import Field, SQLModel
 
+from event_log.database import Int64
 from reporting.projection import Projection, Told
 from reporting.projections.revenue import alone as revenue_of
 
@@ -19,8 +20,8 @@ class LateRow(SQLModel, table=True):
     currency: str = Field(primary_key=True)
     recorded: str = Field(primary_key=True)
     outcome: str = Field(primary_key=True)
-    orders: int
-    cents: int
+    orders: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Int64)
 
 
 class Late(NamedTuple):
@@ -35,20 +36,20 @@ class Late(NamedTuple):
 
 
 CHECK = """
-SELECT month, currency, recorded, outcome, count(*) AS orders, sum(cents) AS cents
+SELECT month, currency, recorded, outcome, count(*) AS orders, CAST(sum(cents) AS BIGINT) AS cents
 FROM (
     SELECT substr(business_time, 1, 7) AS month,
-        json_extract(said, '$.amount.currency') AS currency,
+        said -> 'amount' ->> 'currency' AS currency,
         substr(recorded_time, 1, 10) AS recorded,
-        ifnull(json_extract(said, '$.reason'), 'accepted') AS outcome,
-        json_extract(said, '$.amount.cents') AS cents
+        coalesce(said ->> 'reason', 'accepted') AS outcome,
+        CAST(said -> 'amount' ->> 'cents' AS BIGINT) AS cents
     FROM (
-        SELECT business_time, recorded_time, CAST(body AS TEXT) AS said FROM event_log
+        SELECT business_time, recorded_time, said(body) AS said FROM event_log
         WHERE position <= :position
             AND type IN ('shop.AuthorizationAccepted', 'shop.AuthorizationDeclined')
             AND substr(business_time, 1, 7) < substr(recorded_time, 1, 7)
-    )
-)
+    ) AS bodies
+) AS authorizations
 GROUP BY 1, 2, 3, 4
 """
 

@@ -6,16 +6,16 @@ from reporting.revenue import ACCEPTED, Revenue, RevenueRow
 
 CHECK = """
 SELECT substr(business_time, 1, 10) AS day,
-    json_extract(said, '$.amount.currency') AS currency,
+    said -> 'amount' ->> 'currency' AS currency,
     CASE type WHEN 'shop.AuthorizationAccepted' THEN 'accepted'
-        ELSE json_extract(said, '$.reason') END AS outcome,
+        ELSE said ->> 'reason' END AS outcome,
     count(*) AS orders,
-    sum(json_extract(said, '$.amount.cents')) AS cents
+    CAST(sum(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS BIGINT) AS cents
 FROM (
-    SELECT type, business_time, CAST(body AS TEXT) AS said FROM event_log
+    SELECT type, business_time, said(body) AS said FROM event_log
     WHERE position <= :position
         AND type IN ('shop.AuthorizationAccepted', 'shop.AuthorizationDeclined')
-)
+) AS bodies
 GROUP BY 1, 2, 3
 """
 

@@ -7,6 +7,7 @@ from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationAccepted, NewOrder, OrderShipped
 from domain.order import OrderState
+from event_log.database import Int64
 from reporting.projection import Projection, Told
 
 # The value of an enum's member is a call in Python 3.11, and this is the hot path.
@@ -43,15 +44,15 @@ class StoryRow(SQLModel, table=True):
     order_id: str = Field(primary_key=True)
     state: str
     reason: str | None
-    cents: int | None
+    cents: int | None = Field(sa_type=Int64)
     currency: str | None
     customer_id: str
     ordered_at: str
-    placed_position: int | None
+    placed_position: int | None = Field(sa_type=Int64)
     placed_at: str | None
-    authorized_position: int | None
+    authorized_position: int | None = Field(sa_type=Int64)
     authorized_at: str | None
-    shipped_position: int | None
+    shipped_position: int | None = Field(sa_type=Int64)
     shipped_at: str | None
 
 
@@ -80,10 +81,10 @@ SELECT story.order_id,
         WHEN authorized.position IS NOT NULL THEN 'accepted'
         ELSE 'placed' END AS state,
     CASE authorized.type WHEN 'shop.AuthorizationDeclined'
-        THEN json_extract(CAST(authorized.body AS TEXT), '$.reason') END AS reason,
-    json_extract(CAST(priced.body AS TEXT), '$.amount.cents') AS cents,
-    json_extract(CAST(priced.body AS TEXT), '$.amount.currency') AS currency,
-    json_extract(CAST(begun.body AS TEXT), '$.customer_id') AS customer_id,
+        THEN said(authorized.body) ->> 'reason' END AS reason,
+    CAST(said(priced.body) -> 'amount' ->> 'cents' AS BIGINT) AS cents,
+    said(priced.body) -> 'amount' ->> 'currency' AS currency,
+    said(begun.body) ->> 'customer_id' AS customer_id,
     begun.business_time AS ordered_at,
     placed.position AS placed_position,
     placed.published_time AS placed_at,

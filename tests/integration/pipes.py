@@ -1,12 +1,13 @@
 """Services joined by hand, without a broker: each delivery is in the test's power."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from domain.contracts import NewOrder
 from domain.house_accounts import HouseAccounts
 from domain.money import Money
+from event_log.database import Place
 from event_log.outbox import Relay
 from services.batch import Service, handle_batch
 from services.order import OrderService
@@ -39,16 +40,15 @@ class Topics:
 
 
 class Shop:
-    """All services over databases of their own in one folder."""
+    """All services over databases of their own, in one folder or by name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, places: Path | Callable[[str], Place]) -> None:
+        of = (lambda name: places / f"{name}.sqlite") if isinstance(places, Path) else places
         self.topics = Topics()
-        self.order = OrderService(folder / "order.sqlite")
-        self.payment = PaymentService(
-            folder / "payment.sqlite", HouseAccounts(Money(30_000, "USD"))
-        )
-        self.warehouse = WarehouseService(folder / "warehouse.sqlite")
-        self.recorder = RecorderService(folder / "event_log.sqlite")
+        self.order = OrderService(of("order"))
+        self.payment = PaymentService(of("payment"), HouseAccounts(Money(30_000, "USD")))
+        self.warehouse = WarehouseService(of("warehouse"))
+        self.recorder = RecorderService(of("event_log"))
 
     @property
     def services(self) -> tuple[Service, ...]:

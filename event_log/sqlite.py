@@ -1,0 +1,107 @@
+"""A SQLite file as a database: WAL, synchronous FULL, one writer at a time."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from domain.errors import StoreError
+
+BUSY_TIMEOUT_SECONDS = 10
+
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""What may be over in a moment: another writer, a full disk. Anything else stays as it is."""
+
+
+@dataclass(frozen=True)
+class SqliteFile:
+    """A file with one service's tables; its folder is made when it is connected to."""
+
+    path: Path
+
+    reading: ClassVar[Mapping[str, Any]] = {"reading": True}
+
+    def __str__(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def connect(self) -> Engine:
+        """An engine whose transactions hold the write lock, unless they are for reading."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the folder {self.path.parent} can't be made: {error.strerror}"
+            ) from error
+        engine = create_engine(
+            f"sqlite:///{self.path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+        )
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def claim(self, connection: Connection, version: int) -> None:
+        """Note the version of the tables, or refuse those of another one."""
+        found = connection.exec_driver_sql("PRAGMA user_version").scalar()
+        if found == version:
+            return
+        empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
+        if not empty.scalar():
+            raise StoreError(
+                f"database {self} has tables of version {found}, and this program's are "
+                f"version {version}: use the program that made it, or a fresh SHOP_HOME"
+            )
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+    def is_passing(self, error: BaseException) -> bool:
+        """Whether the same may work in a moment."""
+        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+        # The low byte is the kind, the rest says which of that kind.
+        return isinstance(error, OperationalError) and code is not None and code & 0xFF in _PASSING
+
+    @contextmanager
+    def alone(self, engine: Engine, purpose: str, *, wait: bool) -> Iterator[bool]:
+        """Hold a lock file beside the database; gives whether it is held."""
+        # The lock ends with its process, however that ends.
+        lock = FileLock(f"{self.path}.{purpose}")
+        try:
+            lock.acquire(blocking=wait)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    # SQLAlchemy begins transactions below; the driver must not do it first.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-32000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
