@@ -10,7 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Field, SQLModel
 
 from domain.errors import StoreError
-from event_log.database import Database, UtcTime, append_only, table_of
+from event_log.database import Database, UtcTime, table_of
+from event_log.statements import append_only
 from reporting.proof import Head, Part, holds
 from reporting.proof_words import sentence, word
 from reporting.read_only import ReadOnlyDatabase, has_tables
