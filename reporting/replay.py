@@ -120,9 +120,9 @@ def _create(connection: Connection, table: Table) -> None:
     # Names of indexes are the database's, and stay when a table is renamed: each needs a new one.
     made = table.to_metadata(MetaData())
     token = uuid4().hex[:8]
-    for index in made.indexes:
-        columns = "_".join(column.name for column in index.columns)
-        index.name = quoted_name(f"ix_{table.name}_{columns}_{token}", None)
+    for number, index in enumerate(sorted(made.indexes, key=lambda each: str(each.name))):
+        # Without the columns' names: Postgres takes 63 characters.
+        index.name = quoted_name(f"ix_{table.name}_{number}_{token}", None)
     made.create(connection)
 
 
