@@ -1,6 +1,7 @@
 """The page "Export": the report as a file for Finance, with what it takes to check it again."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
@@ -11,13 +12,14 @@ from reporting.dashboard.looking import Seen, look
 from reporting.dashboard.revenue_rows import headline
 from reporting.dashboard.sources import Sources
 from reporting.export import By, cut, cut_off, file_name, periods
-from reporting.exports import FORMS
+from reporting.exports import FORMS, form_named
 from reporting.figure import Stamp
 from reporting.report import Report
 
 LOOK_EVERY_SECONDS = 1.0
 
 _HELD = "export held"
+_MADE = "export made"
 
 
 class Held(NamedTuple):
@@ -113,14 +115,14 @@ def _offer(held: Held) -> None:
     try:
         found, stamp = cut(held.report, held.stamp, first, last)
     except ShopError as error:
-        st.info(f"{str(error).capitalize()}.")
+        said = str(error)
+        st.info(f"{said[0].upper()}{said[1:]}.")
         return
     _preview(found, stamp, by)
     form, name = FORMS[suffix], file_name(found, stamp, by, suffix)
     st.download_button(
         f"Download {name}",
-        # Made when it is asked for: a page takes a second.
-        lambda: form.make(found, stamp, by, name, datetime.now(UTC)),
+        _content(found, stamp, by, name),
         name,
         form.media_type,
         key="download",
@@ -131,6 +133,18 @@ def _offer(held: Held) -> None:
         f"{form.title}: {form.use}. The file says which state of the event log it is of. Whether "
         f"it still is what the log says: `shop prove --figure {name}`"
     )
+
+
+def _content(found: Report, stamp: Stamp, by: By, name: str) -> bytes:
+    """The file's bytes; they are kept until others are wanted, for a page takes a second."""
+    # Not made at the click: Streamlit forgets such a file when anyone's page is drawn twice, which
+    # live pages are every second, and a slow download would find nothing.
+    wanted = (stamp, name)
+    if st.session_state.get(_MADE, (None, b""))[0] != wanted:
+        form = form_named(Path(name))
+        st.session_state[_MADE] = wanted, form.make(found, stamp, by, name, datetime.now(UTC))
+    content: bytes = st.session_state[_MADE][1]
+    return content
 
 
 def _preview(found: Report, stamp: Stamp, by: By) -> None:
