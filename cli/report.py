@@ -78,12 +78,8 @@ def print_report(
     are said below the months, and --compare-to lists them.
     """
     settings = Settings()
-    if as_of is not None and at_position is not None:
-        raise typer.BadParameter("--as-of and --at-position name two moments: choose one")
-    then = at_position if as_of is None else moment(as_of, "--as-of")
+    then = moment_asked_for(as_of, at_position)
     other = None if compare_to is None else moment(compare_to, "--compare-to")
-    if isinstance(then, int) and as_of is not None:
-        raise typer.BadParameter(f"--as-of is a time; --at-position {then} is the position")
     log, projections = open_report(settings)
     if other is not None:
         _print_comparison((log, projections), settings.currency, then, other, orders, json=json)
@@ -104,6 +100,22 @@ def print_report(
     if by is By.MONTH:
         _print_late(late, found)
     out.print(_in_words(stamped), style="dim", highlight=False)
+
+
+def moment_asked_for(as_of: str | None, at_position: int | None) -> Moment | None:
+    """The moment of --as-of or --at-position; `None` where neither is given.
+
+    Raises:
+        BadParameter: both are given, or --as-of is no time.
+    """
+    if as_of is None:
+        return at_position
+    if at_position is not None:
+        raise typer.BadParameter("--as-of and --at-position name two moments: choose one")
+    then = moment(as_of, "--as-of")
+    if isinstance(then, int):
+        raise typer.BadParameter(f"--as-of is a time; --at-position {then} is the position")
+    return then
 
 
 def moment(text: str, option: str) -> Moment:

@@ -1,103 +1,157 @@
-"""The revenue report as one page of HTML: to be read, printed, filed, and checked again later."""
+"""The revenue report as one page of HTML: to be read, printed, filed, and checked again later.
 
-from datetime import datetime
-from html import escape
-
-import altair as alt
-import vl_convert
-
-from reporting.dashboard.chart import COLOURS, chart
-from reporting.dashboard.revenue_rows import OUTCOMES, headline, label, table
-from reporting.dashboard.revenue_rows import By as PageBy
-from reporting.dashboard.tables import as_html, legend
-from reporting.export import By
-from reporting.figure import Stamp, as_script
-from reporting.report import Report, as_json, days_as_json
-
-_WIDTH, _HEIGHT = 640, 220
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto;
-  padding: 0 1rem; }
-h1 { margin: 0; font-size: 1.9rem; }
-.of { margin: 0 0 1.2rem; }
-.figures { display: flex; flex-wrap: wrap; gap: 0.6rem 2.2rem; margin: 0 0 1.2rem; padding: 0; }
-.figures div { display: flex; flex-direction: column; }
-.figures dt { font-size: 0.8rem; }
-.figures dd { margin: 0; font-size: 1.45rem; }
-.figures dd + dd { font-size: 0.8rem; }
-.chart { background: #fff; border-radius: 4px; }
-.chart svg { width: 100%; height: auto; display: block; }
-.scrolls { overflow-x: auto; margin-top: 1rem; }
-footer { margin-top: 1.2rem; font-size: 0.75rem; overflow-wrap: anywhere; }
-footer p { margin: 0.2rem 0; }
-@page { size: A4 portrait; margin: 12mm; }
-@media print {
-  :root { color-scheme: light; }
-  body { margin: 0; padding: 0; max-width: none; font-size: 11px; }
-  .scrolls { overflow: visible; margin-top: 0.5rem; }
-  .revenue { font-size: 9px !important; }
-  .revenue th, .revenue td { padding: 0.18rem 0.3rem !important; }
-  .revenue thead, .revenue tfoot { position: static !important; }
-  .revenue th:first-child { position: static !important; }
-  tr { break-inside: avoid; }
-}
+The page asks nobody for anything. Each figure on it says which one it is, so that the proof of the
+file looks at what people see and not only at the data beside it.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+from shlex import quote
 
-def as_page(found: Report, stamp: Stamp, by: By, now: datetime) -> bytes:
-    """The report as a page of HTML that asks nobody for anything, with figures and stamp in it.
+from domain.money import format_amount
+from reporting.dashboard.revenue_rows import label, share
+from reporting.export import By, cut_off, periods
+from reporting.export_chart import drawn
+from reporting.export_style import STYLE
+from reporting.figure import SHOWN, Stamp, as_script
+from reporting.report import REASONS, Period, Report, as_json, days_as_json
+from reporting.revenue import Sum
+
+_NO_REQUESTS = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def as_page(found: Report, stamp: Stamp, by: By, name: str, now: datetime) -> bytes:
+    """The report as a page of HTML, with its figures and stamp as data in it too.
 
     Args:
-        found: the report, of the days that the stamp says.
-        stamp: of which state of the log it is.
+        found: the report, of the days that the stamp says; it has orders.
+        stamp: the state of the log that it is of.
         by: what a bar and a line are of.
+        name: the file's, for the command that checks it.
         now: the time (UTC, aware).
     """
-    page_by: PageBy = "Day" if by is By.DAY else "Month"
+    first = stamp.first_day or found.days[0].name
+    last = stamp.last_day or found.days[-1].name
+    title = escape(f"Revenue, {first} to {last}")
     figures = days_as_json(found) if by is By.DAY else as_json(found)
-    made = headline(found)
-    told = (
-        (f"Accepted revenue, {found.currency}", made.accepted_amount, made.of_amount),
-        ("Accepted orders", made.accepted_orders, made.of_orders),
-        (f"Declined, {found.currency}", made.declined_amount, made.declined_orders),
-        ("Share of orders accepted", made.share_of_orders, made.share_of_amount),
-    )
-    headlines = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd><dd>{escape(beside)}</dd></div>"
-        for name, value, beside in told
-    )
-    recorded = f", recorded {stamp.recorded_time}" if stamp.recorded_time else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_NO_REQUESTS}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Revenue, {escape(days_in_words(found, stamp))}</title><style>{_STYLE}</style></head><body>
-<h1>Revenue</h1><p class="of">{escape(days_in_words(found, stamp))}</p>
-<dl class="figures">{headlines}</dl>
-{legend(map(label, OUTCOMES), COLOURS)}
-<div class="chart" role="img" aria-label="Revenue by {by.value}">{_svg(found, page_by)}</div>
-<div class="scrolls">{as_html(table(found, page_by))}</div>
-<footer><p>From the event log up to position {stamp.position:,}{escape(recorded)}.</p>
-<p>Hash {escape(stamp.hash)}</p>
-<p>Exported {now:%Y-%m-%d %H:%M:%S} UTC. Whether it is still what the log says:
-<code>shop prove --figure FILE</code></p></footer>
+<title>{title}</title><style>{STYLE}</style></head><body>
+<h1>{title}</h1>
+<p class="of">Orders by the day (UTC) on which they were placed; amounts in
+{escape(found.currency)}.{escape(_cut_off_in_words(found, stamp))}</p>
+{_headline(found)}
+{drawn(found, by)}
+{_table(found, by)}
+{_declines(found)}
+{_footer(stamp, name, now)}
 {as_script(stamp, figures)}
 </body></html>
 """.encode()
 
 
-def days_in_words(found: Report, stamp: Stamp) -> str:
-    """Which business days a report is of: those asked for, or all that it has."""
-    first = stamp.first_day or (found.days[0].name if found.days else "")
-    last = stamp.last_day or (found.days[-1].name if found.days else "")
-    return f"{first} to {last}" if first and last else "no orders yet"
+def _cut_off_in_words(found: Report, stamp: Stamp) -> str:
+    parts = cut_off(found, stamp)
+    return f" Not whole months: {', '.join(parts)}." if parts else ""
 
 
-def _svg(found: Report, by: PageBy) -> str:
-    if not found.days:
-        return ""
-    drawn = chart(found, by).properties(width=_WIDTH, height=_HEIGHT)
-    with alt.data_transformers.disable_max_rows():
-        svg: str = vl_convert.vegalite_to_svg(drawn.to_dict())
-    return svg
+def _headline(found: Report) -> str:
+    totals, currency = found.totals, found.currency
+    said = (
+        (
+            f"Accepted revenue, {currency}",
+            _amount("total", "accepted", totals.accepted, currency),
+            f"of {_amount('total', 'all', totals.all, currency)} ordered",
+        ),
+        (
+            "Accepted orders",
+            _orders("total", "accepted", totals.accepted),
+            f"of {_orders('total', 'all', totals.all)} orders",
+        ),
+        (
+            f"Declined, {currency}",
+            _amount("total", "declined", totals.all_declined, currency),
+            f"{_orders('total', 'declined', totals.all_declined)} orders",
+        ),
+        (
+            "Share of orders accepted",
+            share(totals.accepted.orders, totals.all.orders),
+            f"{share(totals.accepted.cents, totals.all.cents)} of the amount",
+        ),
+    )
+    made = (
+        f"<div><dt>{escape(name)}</dt><dd>{value}</dd><dd>{beside}</dd></div>"
+        for name, value, beside in said
+    )
+    return f'<dl class="headline">{"".join(made)}</dl>'
+
+
+def _table(found: Report, by: By) -> str:
+    lines = "".join(_line(period, period.name, found.currency) for period in periods(found, by))
+    heads = "".join(
+        f'<th scope="colgroup" colspan="2">{name}</th>' for name in ("Accepted", "Declined", "All")
+    )
+    units = f'<th scope="col">Orders</th><th scope="col">{escape(found.currency)}</th>'
+    return (
+        f'<div class="scrolls"><table aria-label="Revenue by {by.value}"><thead>'
+        f'<tr><th scope="col" rowspan="2">{by.value.capitalize()}</th>{heads}</tr>'
+        f"<tr>{units * 3}</tr></thead><tbody>{lines}</tbody>"
+        f'<tbody class="total">{_line(found.totals, "total", found.currency)}</tbody></table></div>'
+    )
+
+
+def _line(period: Period, name: str, currency: str) -> str:
+    sums = {"accepted": period.accepted, "declined": period.all_declined, "all": period.all}
+    cells = (_cells(name, group, its, currency) for group, its in sums.items())
+    return f'<tr><th scope="row">{escape(name.capitalize())}</th>{"".join(cells)}</tr>'
+
+
+def _declines(found: Report) -> str:
+    sums = {reason: found.totals.declined[reason] for reason in REASONS}
+    sums["declined"] = found.totals.all_declined
+    lines = [
+        f'<tr><th scope="row">{escape(label(reason) if reason in REASONS else "Total")}</th>'
+        f"{_cells('total', reason, its, found.currency)}</tr>"
+        for reason, its in sums.items()
+    ]
+    return (
+        '<table class="narrow" aria-label="Declined by reason"><thead>'
+        '<tr><th scope="col">Declined because of</th><th scope="col">Orders</th>'
+        f'<th scope="col">{escape(found.currency)}</th></tr></thead>'
+        f'<tbody>{"".join(lines[:-1])}</tbody><tbody class="total">{lines[-1]}</tbody></table>'
+    )
+
+
+def _cells(period: str, group: str, its: Sum, currency: str) -> str:
+    orders = _orders(period, group, its, "td")
+    return orders + _amount(period, group, its, currency, "td")
+
+
+def _orders(period: str, group: str, its: Sum, tag: str = "span") -> str:
+    return _shown(f"{period} {group}_orders", f"{its.orders:,}", tag)
+
+
+def _amount(period: str, group: str, its: Sum, currency: str, tag: str = "span") -> str:
+    return _shown(f"{period} {group}_amount", format_amount(its.cents, currency), tag)
+
+
+def _shown(name: str, figure: str, tag: str) -> str:
+    return f'<{tag} {SHOWN}="{escape(name)}">{escape(figure)}</{tag}>'
+
+
+def _footer(stamp: Stamp, name: str, now: datetime) -> str:
+    said: Iterable[tuple[str, str]] = (
+        ("Event log", f"up to position {stamp.position:,}"),
+        ("Recorded", stamp.recorded_time or ""),
+        ("Hash of the chain there", stamp.hash),
+        ("Exported", f"{now:%Y-%m-%dT%H:%M:%SZ}"),
+    )
+    lines = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in said)
+    command = escape(f"shop prove --figure {quote(name)}")
+    return (
+        f"<footer><dl>{lines}<dt>To check this file again</dt>"
+        f"<dd><code>{command}</code></dd></dl></footer>"
+    )

@@ -12,31 +12,43 @@ from reporting.report import Report
 
 
 class Form(NamedTuple):
-    """A form of file: what people call it, its media type, and what makes its bytes.
+    """A form of file: what people call it, its media type, what it is for, what makes its bytes.
 
-    `make` takes a report, its stamp, what a row is of, and the time (UTC, aware).
+    `make` takes a report, its stamp, what a line is of, the file's name, and the time (UTC, aware).
     """
 
     title: str
     media_type: str
-    make: Callable[[Report, Stamp, By, datetime], bytes]
+    use: str
+    make: Callable[[Report, Stamp, By, str, datetime], bytes]
 
 
-def _as_page(found: Report, stamp: Stamp, by: By, now: datetime) -> bytes:
+def _as_page(found: Report, stamp: Stamp, by: By, name: str, now: datetime) -> bytes:
     # Only here: what draws the chart takes longer to import than most commands take.
     from reporting.export_page import as_page
 
-    return as_page(found, stamp, by, now)
+    return as_page(found, stamp, by, name, now)
 
 
 FORMS = {
-    ".csv": Form("CSV", "text/csv", lambda found, stamp, by, now: as_csv(found, stamp, by)),
+    ".csv": Form(
+        "CSV",
+        "text/csv",
+        "a line for each period, for a spreadsheet or a program",
+        lambda found, stamp, by, name, now: as_csv(found, stamp, by),
+    ),
     ".parquet": Form(
         "Parquet",
         "application/vnd.apache.parquet",
-        lambda found, stamp, by, now: as_parquet(found, stamp, by),
+        "the same lines with typed columns, for pandas, DuckDB or a warehouse",
+        lambda found, stamp, by, name, now: as_parquet(found, stamp, by),
     ),
-    ".html": Form("Page (HTML)", "text/html", _as_page),
+    ".html": Form(
+        "Page",
+        "text/html",
+        "figures, chart and tables on one page, to be read, printed and filed",
+        _as_page,
+    ),
 }
 
 

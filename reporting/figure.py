@@ -21,6 +21,13 @@ _DAYS = ("first_day", "last_day")
 HTML_ID = "figure"
 """The id of the script block that holds a figure's JSON object."""
 
+SHOWN = "data-figure"
+"""The attribute of an element whose text is a figure: ``1997-01 accepted_amount`` names it by its
+period, or ``total``, and its column."""
+
+PERIODS = {"day": 10, "month": 7}
+"""The periods that figures are of, and how much of a day's name names one."""
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -42,6 +49,11 @@ class Stamp:
     def of_days(self, first: str | None, last: str | None) -> "Stamp":
         """The stamp of figures that are of these days only; `None` is no bound."""
         return replace(self, first_day=first, last_day=last)
+
+    @property
+    def is_of_some_days(self) -> bool:
+        """Whether there is a bound to the days that the figures are of."""
+        return bool(self.first_day or self.last_day)
 
     def has(self, day: str) -> bool:
         """Whether figures of a day (``YYYY-MM-DD``) are in it."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import ShopError
-from reporting.figure import HTML_ID, Stamp, stamp_in
+from reporting.figure import HTML_ID, PERIODS, SHOWN, Stamp, stamp_in
 
 _COMPARED = {"before", "after"}
 """The two reports of a comparison."""
@@ -30,7 +31,8 @@ def read_exported(path: Path) -> Sequence[Exported]:
     """Read an exported file: ``.json``, ``.html``, ``.csv`` or ``.parquet``.
 
     Returns:
-        What it says; that is two reports where it compares them.
+        What it says; that is two reports where it compares them, and for a page the report in it
+        and the figures that people see.
 
     Raises:
         ShopError: it can't be read, or has no stamp.
@@ -53,11 +55,31 @@ def _json(path: Path) -> list[Exported]:
 
 
 def _html(path: Path) -> list[Exported]:
-    found = _Script()
+    found = _Page()
     found.feed(path.read_text(encoding="utf-8"))
     if not found.text:
         raise ValueError(f"it has no script block of the id {HTML_ID!r}")
-    return _report(found.text)
+    reports = _report(found.text)
+    return [*reports, *_shown(reports[0].stamp, found.shown)]
+
+
+def _shown(stamp: Stamp, shown: Sequence[tuple[str, str]]) -> list[Exported]:
+    """The figures that people see on a page, as tables: by day, by month, and in all."""
+    lines: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, value in shown:
+        period, _, column = name.partition(" ")
+        # The grouping of digits is for people.
+        value = value.strip().replace(",", "")
+        if lines[period].setdefault(column, value) != value:
+            raise ValueError(f"it shows {name} as two figures")
+    tables: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for period, cells in lines.items():
+        kind = next((kind for kind, size in PERIODS.items() if len(period) == size), "total")
+        tables[kind].append({kind: "" if kind == "total" else period, **cells})
+    for rows in tables.values():
+        if any(row.keys() != rows[0].keys() for row in rows):
+            raise ValueError("a line of it has more or fewer figures than another")
+    return [Exported(stamp, columns=tuple(rows[0]), rows=rows) for rows in tables.values()]
 
 
 def _report(text: str) -> list[Exported]:
@@ -102,26 +124,44 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-class _Script(HTMLParser):
-    """Finds the block of JSON in a page."""
+class _Page(HTMLParser):
+    """Finds the block of JSON in a page, and the figures that are marked as such.
+
+    A figure is the text of an element whose attribute says its period and column.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.text = ""
+        self.shown: list[tuple[str, str]] = []
+        self._tag = ""
+        self._figure: str | None = None
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin where the block begins."""
+        """Begin where the block or a figure begins."""
         self._inside = tag == "script" and ("id", HTML_ID) in attrs
+        figure = dict(attrs).get(SHOWN)
+        if self._figure is not None:
+            raise ValueError(f"there is an element inside of the figure {self._figure}")
+        if tag == "td" and figure is None:
+            raise ValueError("a cell of a table doesn't say which figure it is")
+        if figure is not None:
+            self._tag, self._figure = tag, figure
+            self.shown.append((figure, ""))
 
     def handle_endtag(self, tag: str) -> None:
-        """End where any element ends."""
+        """End where the block or the figure ends."""
         self._inside = False
+        if tag == self._tag:
+            self._figure = None
 
     def handle_data(self, data: str) -> None:
         """Take what is inside."""
         if self._inside:
             self.text += data
+        if self._figure is not None:
+            self.shown[-1] = (self._figure, self.shown[-1][1] + data)
 
 
 _READERS = {".json": _json, ".html": _html, ".htm": _html, ".csv": _csv, ".parquet": _parquet}

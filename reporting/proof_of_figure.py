@@ -13,15 +13,19 @@ from sqlalchemy import text
 from domain.errors import ShopError
 from domain.money import MINOR_UNITS
 from event_log.database import Database, table_of
-from reporting.figure import Stamp, stamp
+from reporting.figure import PERIODS, Stamp, stamp
 from reporting.projection import Projection
 from reporting.projections import all_projections
 from reporting.projections.revenue import PROJECTION as REVENUE
 from reporting.proof import Failure, Finding, Head
 from reporting.proof_figure_file import Exported, read_exported
+from reporting.report import ACCEPTED, REASONS, months_between
 
-_SECTIONS = {"totals": 0, "months": 7, "days": 10}
-"""The sections of a report, and how much of a day their periods have in common."""
+_SECTIONS = {"totals": 0, "months": PERIODS["month"], "days": PERIODS["day"]}
+"""The sections of a report, and how much of a day's name names one of their periods."""
+
+_WIDE = {"total": 0, **PERIODS}
+"""The first columns of tables with a line for each period, and the same."""
 
 _MONTHLY = {"month", "outcome", "orders", "cents"}
 
@@ -46,11 +50,13 @@ def prove_figures(log: Database, head: Head, file: Path) -> Finding:
     Raises:
         ShopError: the file can't be read, or holds no figures that could be checked.
     """
-    figures, failure, positions = 0, None, []
+    figures, failure = 0, None
+    positions: list[int] = []
     for exported in read_exported(file):
         found = prove_figure(log, head, exported)
         figures += found.checked.get("figures", 0)
-        positions.append(found.checked["position"])
+        if found.checked["position"] not in positions:
+            positions.append(found.checked["position"])
         failure = failure or found.failure
     return Finding({"file": str(file), "positions": positions, "figures": figures}, (), failure)
 
@@ -124,7 +130,12 @@ def _compare_report(
         wanted = _summed(days, length)
         for label, said in _section(report, name):
             count += 2 * len(said)
-            if failure := _other_sums(label or name, said, wanted.pop(label, {})):
+            right = wanted.pop(label, None)
+            if right is None:
+                return count, Failure(
+                    label, f"the {name} of the file have it once more than the log"
+                )
+            if failure := _other_sums(label or name, said, right):
                 return count, failure
         if wanted:
             left_out = min(wanted)
@@ -158,10 +169,17 @@ def _sums_of(period: Mapping[str, Any]) -> Sums:
 
 
 def _summed(days: Mapping[str, Sums], length: int) -> dict[str, Sums]:
-    """Days added up to the periods that the first `length` characters of a day name."""
+    """Days added up to the periods that the first `length` characters of a day name.
+
+    As in a report, months between the first and the last are all there, and so is the total.
+    """
     periods: dict[str, Sums] = {}
+    if length == 0:
+        periods[""] = {}
+    if length == PERIODS["month"]:
+        periods = {month: {} for month in months_between(sorted(days))}
     for day, sums in days.items():
-        period = periods.setdefault(day[:length], {})
+        period = periods[day[:length]] if length < PERIODS["day"] else periods.setdefault(day, {})
         for outcome, (orders, cents) in sums.items():
             before = period.get(outcome, (0, 0))
             period[outcome] = (before[0] + orders, before[1] + cents)
@@ -187,18 +205,50 @@ def _table_of(log: Database, exported: Exported) -> _Table:
     Raises:
         ShopError: there is no such table.
     """
-    columns = set(exported.columns) - {"currency", "amount"}
+    columns = set(exported.columns) - {"currency"}
     if columns == _MONTHLY:
         return _Table(("month", "outcome"), _monthly(_by_day(log, exported.stamp)))
+    key = next((name for name in _WIDE if name in columns), None)
+    if key and columns - {key} <= _wide({}, exported.stamp.currency).keys():
+        return _Table(
+            (key,), _by_period(_by_day(log, exported.stamp), key, exported.stamp.currency)
+        )
     for projection in all_projections().values():
         names = {column.name for column in table_of(projection.table).columns}
         if names - {"currency"} == columns:
+            if "day" not in names and exported.stamp.is_of_some_days:
+                raise ShopError(f"{projection.name} has no days, and the stamp says which it is of")
             keys = tuple(name for name in projection.key_columns if name in exported.columns)
             return _Table(keys, _rows(log, projection, exported.stamp))
     raise ShopError(
         f"the file has the columns {', '.join(exported.columns)}, as no projection has: export one "
         "of " + ", ".join(all_projections())
     )
+
+
+def _by_period(days: Mapping[str, Sums], key: str, currency: str) -> Iterator[dict[str, Any]]:
+    for period, sums in _summed(days, _WIDE[key]).items():
+        yield {key: period, **_wide(sums, currency)}
+
+
+def _wide(sums: Sums, currency: str) -> dict[str, Any]:
+    """A period's line with all columns that an export may have, such as ``accepted_cents``."""
+    groups = {outcome: sums.get(outcome, (0, 0)) for outcome in (ACCEPTED, *REASONS)}
+    groups["declined"] = _added(its for outcome, its in sums.items() if outcome != ACCEPTED)
+    groups["all"] = _added(sums.values())
+    line: dict[str, Any] = {}
+    for name, (orders, cents) in groups.items():
+        line |= {f"{name}_orders": orders, f"{name}_cents": cents}
+        if currency in MINOR_UNITS:
+            line[f"{name}_amount"] = Decimal(cents).scaleb(-MINOR_UNITS[currency])
+    return line
+
+
+def _added(sums: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    orders, cents = 0, 0
+    for its in sums:
+        orders, cents = orders + its[0], cents + its[1]
+    return orders, cents
 
 
 def _monthly(days: Mapping[str, Sums]) -> Iterator[dict[str, Any]]:
@@ -209,8 +259,9 @@ def _monthly(days: Mapping[str, Sums]) -> Iterator[dict[str, Any]]:
 
 def _compare_table(exported: Exported, table: _Table) -> tuple[int, Failure | None]:
     """How many values of a table were compared, and the first row that is another."""
+    currency = {"currency": exported.stamp.currency}
     wanted = {
-        _key(row, table.keys): _written(row, exported.stamp.currency, exported.columns)
+        _key(row, table.keys): {name: _text({**currency, **row}[name]) for name in exported.columns}
         for row in table.rows
     }
     count = 0
@@ -219,21 +270,13 @@ def _compare_table(exported: Exported, table: _Table) -> tuple[int, Failure | No
         right = wanted.pop(key, None)
         count += len(row)
         if right is None:
-            return count, Failure(key, "the file has this row once more than the log")
+            return count, Failure(key or "total", "the file has this row once more than the log")
         for name, value in row.items():
             if value != right[name]:
-                return count, _other_value(key, name, value, right[name])
+                return count, _other_value(key or "total", name, value, right[name])
     if wanted:
-        return count, Failure(min(wanted), "the log has this row, and the file doesn't")
+        return count, Failure(min(wanted) or "total", "the log has this row, and the file doesn't")
     return count, None
-
-
-def _written(row: Mapping[str, Any], currency: str, columns: Iterable[str]) -> dict[str, str]:
-    """A row as a file has it."""
-    whole = {"currency": currency, **row}
-    if "cents" in whole and currency in MINOR_UNITS:
-        whole["amount"] = Decimal(whole["cents"] or 0).scaleb(-MINOR_UNITS[currency])
-    return {name: _text(whole[name]) for name in columns}
 
 
 def _other_value(key: str, name: str, found: str, right: str) -> Failure:

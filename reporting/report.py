@@ -107,7 +107,7 @@ def within(found: Report, first: str | None, last: str | None) -> Report:
 def _of_days(currency: str, at: int, by_day: tuple[Period, ...]) -> Report:
     months = tuple(
         sum_up(month, [day for day in by_day if day.name.startswith(month)])
-        for month in _months_between(by_day)
+        for month in months_between([day.name for day in by_day])
     )
     return Report(currency, at, by_day, months, sum_up("total", by_day))
 
@@ -204,11 +204,12 @@ def _total(sums: Sequence[Sum]) -> Sum:
     return Sum(sum(each.orders for each in sums), sum(each.cents for each in sums))
 
 
-def _months_between(days: Sequence[Period]) -> Iterator[str]:
+def months_between(days: Sequence[str]) -> Iterator[str]:
+    """The months from that of the first of some days (``YYYY-MM-DD``, in order) to the last's."""
     if not days:
         return
-    year, month = int(days[0].name[:4]), int(days[0].name[5:7])
-    last = days[-1].name[:7]
+    year, month = int(days[0][:4]), int(days[0][5:7])
+    last = days[-1][:7]
     while (name := f"{year:04}-{month:02}") <= last:
         yield name
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)

@@ -75,6 +75,28 @@ def report(orders: list[Purchase], decided: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def lines(
+    orders: list[Purchase], decided: dict[str, str], by: str, first: str = "", last: str = "9"
+) -> dict[str, dict[str, tuple[int, int]]]:
+    """By day or month, and in all by "total": orders and cents of each outcome, declined and all.
+
+    Only orders from the first day to the last one, both YYYY-MM-DD, are counted.
+    """
+    names = ("accepted", *REASONS, "declined", "all")
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for order in orders:
+        day = f"{order.month}-{order.date[6:]}"
+        if not first <= day <= last:
+            continue
+        outcome = decided[order.order_id]
+        also = () if outcome == "accepted" else ("declined",)
+        for period in (day if by == "day" else order.month, "total"):
+            cells = found.setdefault(period, dict.fromkeys(names, (0, 0)))
+            for name in (outcome, *also, "all"):
+                cells[name] = (cells[name][0] + 1, cells[name][1] + order.cents)
+    return found
+
+
 def _figures(cells: dict[str, list[int]]) -> dict[str, Any]:
     return {
         "accepted": _sum(cells["accepted"]),

@@ -6,28 +6,31 @@ import streamlit as st
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
-
 Days = tuple[str | None, str | None]
 """The first and the last day of a range, ``YYYY-MM-DD``; `None` is no bound."""
 
 
-def choose_days(prefix: str = "") -> Days:
+def choose_days(prefix: str = "", least: date = _FIRST_DAY, most: date = _LAST_DAY) -> Days:
     """The first and the last day (``YYYY-MM-DD``) that the reader wants; `None` is no bound.
 
-    They are in the address, by the names ``from`` and ``until`` after `prefix`.
+    They are in the address, by the names ``from`` and ``until`` after `prefix`, and lie between
+    `least` and `most`.
     """
-    days = [
-        st.date_input(
+    chosen = []
+    for name, key in (("From", f"{prefix}from"), ("Until", f"{prefix}until")):
+        before = st.session_state.get(key)
+        # Bounds move with the figures, and a field refuses to be drawn with a day beyond them.
+        if before is not None and not least <= before <= most:
+            st.session_state[key] = None
+        day = st.date_input(
             name,
             None,
-            min_value=_FIRST_DAY,
-            max_value=_LAST_DAY,
-            key=f"{prefix}{key}",
+            min_value=least,
+            max_value=most,
+            key=key,
             format="YYYY-MM-DD",
             width=180,
             bind="query-params",
         )
-        for name, key in (("From", "from"), ("Until", "until"))
-    ]
-    first, last = (None if day is None else day.isoformat() for day in days)
-    return first, last
+        chosen.append(None if day is None else day.isoformat())
+    return chosen[0], chosen[1]
