@@ -11,6 +11,7 @@ from reporting.dashboard.looking import Seen, look
 from reporting.dashboard.orders_asked import asked_for
 from reporting.dashboard.orders_html import found_as_html
 from reporting.dashboard.orders_looking import look_for
+from reporting.dashboard.revenue_html import late_as_html, month_as_html
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
     By,
@@ -18,13 +19,11 @@ from reporting.dashboard.revenue_rows import (
     changes,
     headline,
     label,
-    late_table,
-    lines_of_month,
     running,
 )
 from reporting.dashboard.revenue_rows import table as table_of_periods
 from reporting.dashboard.sources import Sources
-from reporting.dashboard.tables import as_html, late_as_html, legend, month_as_html
+from reporting.dashboard.tables import as_html, legend
 from reporting.figure import Stamp
 from reporting.report import LateMonth, Report, within
 
@@ -177,7 +176,7 @@ def _draw_month(found: Report, clicked: Any, sources: Sources | None) -> None:
     )
     if not chosen:
         return
-    st.html(month_as_html(chosen, found.currency, lines_of_month(found, chosen)))
+    st.html(month_as_html(next(m for m in found.months if m.name == chosen), found.currency))
     if sources is None:
         return
     asked, _ = asked_for({"month": chosen}, found.currency)
@@ -193,7 +192,7 @@ def _draw_late(late: tuple[LateMonth, ...], found: Report) -> None:
     months = {month.name for month in found.months}
     changed = [each for each in late if not each.whole and each.part.name in months]
     if changed:
-        st.html(late_as_html(found.currency, late_table(changed, found.currency)))
+        st.html(late_as_html(changed, found.currency))
     loaded = [each.part.name for each in late if each.whole and each.part.name in months]
     if loaded:
         which = (

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Literal
 
 from domain.money import MINOR_UNITS, format_amount
-from reporting.report import ACCEPTED, REASONS, LateMonth, Period, Report, sum_up
+from reporting.report import ACCEPTED, REASONS, Period, Report, sum_up
 from reporting.revenue import Sum
 
 By = Literal["Month", "Day"]
@@ -141,36 +141,6 @@ def running(found: Report) -> Report:
 
 def _running(periods: Iterable[Period]) -> tuple[Period, ...]:
     return tuple(accumulate(periods, lambda sums, period: sum_up(period.name, (sums, period))))
-
-
-def lines_of_month(found: Report, month: str) -> list[tuple[str, Line]]:
-    """A month's orders by outcome: the outcome, and its line; outcomes without orders have none."""
-    period = next(each for each in found.months if each.name == month)
-    return [
-        (
-            outcome,
-            Line(label(outcome), ((f"{its.orders:,}", format_amount(its.cents, found.currency)),)),
-        )
-        for outcome, its in _by_outcome(period).items()
-        if its.orders
-    ]
-
-
-def late_table(late: Iterable[LateMonth], currency: str) -> list[tuple[LateMonth, Line]]:
-    """What came late, by month: orders and amount of what was accepted and of what was declined."""
-    return [
-        (
-            month,
-            Line(
-                month.part.name,
-                tuple(
-                    (f"{its.orders:,}", format_amount(its.cents, currency))
-                    for its in (month.part.accepted, month.part.all_declined)
-                ),
-            ),
-        )
-        for month in late
-    ]
 
 
 def bars(found: Report, by: By) -> list[Bar]:

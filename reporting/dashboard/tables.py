@@ -2,11 +2,8 @@
 
 from collections.abc import Iterable
 from html import escape
-from urllib.parse import urlencode
 
 from reporting.dashboard.revenue_rows import Line, Table
-from reporting.report import LateMonth
-from reporting.revenue import ACCEPTED
 
 LIGHT_BACKGROUND = "#ffffff"
 DARK_BACKGROUND = "#14171c"
@@ -81,46 +78,3 @@ def _cells(line: Line) -> str:
         f'<td class="first">{escape(orders)}</td><td>{escape(amount)}</td>'
         for orders, amount in line.cells
     )
-
-
-def month_as_html(month: str, currency: str, lines: Iterable[tuple[str, Line]]) -> str:
-    """A month's orders by outcome, each with the way to those orders."""
-    rows = "".join(
-        f'<tr><th scope="row">{_link(line.name, month, outcome)}</th>{_cells(line)}</tr>'
-        for outcome, line in lines
-    )
-    return (
-        f'{_STYLE}<table class="revenue narrow" aria-label="Orders of {escape(month)}">'
-        f'<thead><tr><th scope="col">{_link(f"All orders of {month}", month)}</th>'
-        '<th scope="col" class="first">Orders</th>'
-        f'<th scope="col">{escape(currency)}</th></tr></thead><tbody>{rows}</tbody></table>'
-    )
-
-
-def late_as_html(currency: str, lines: Iterable[tuple[LateMonth, Line]]) -> str:
-    """What was recorded when its month was over, and when."""
-    rows = "".join(
-        f'<tr><th scope="row">{_link(line.name, line.name)}</th>{_cells(line)}'
-        f'<td class="first">{escape(month.first)}</td><td>{escape(month.last)}</td></tr>'
-        for month, line in lines
-    )
-    units = f'<th scope="col" class="first">Orders</th><th scope="col">{escape(currency)}</th>'
-    return (
-        f'{_STYLE}<table class="revenue narrow" aria-label="Late orders"><thead>'
-        '<tr><th scope="col" rowspan="2">Changed when it was over</th>'
-        '<th scope="colgroup" colspan="2">Accepted late</th>'
-        '<th scope="colgroup" colspan="2">Declined late</th>'
-        '<th scope="colgroup" colspan="2">Recorded (UTC)</th></tr>'
-        f'<tr>{units * 2}<th scope="col" class="first">from</th><th scope="col">to</th></tr>'
-        f"</thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _link(text: str, month: str, outcome: str = "") -> str:
-    """A way to the orders of a month, all or those of one outcome."""
-    asked = {"month": month}
-    if outcome == ACCEPTED:
-        asked["state"] = ACCEPTED
-    elif outcome:
-        asked |= {"state": "declined", "reason": outcome}
-    return f'<a href="{escape(f"orders?{urlencode(asked)}")}">{escape(text)}</a>'

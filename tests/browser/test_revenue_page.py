@@ -120,7 +120,8 @@ def wanted_lines(few: list[Purchase], month: str) -> list[list[str]]:
         if its:
             name = outcome.replace("_", " ").capitalize()
             found.append([name, f"{len(its):,}", amount(sum(its))])
-    return found
+    its = [order.cents for order in few if order.month == month]
+    return [*found, ["All orders", f"{len(its):,}", amount(sum(its))]]
 
 
 def test_a_month_that_is_chosen_shows_its_orders_and_the_way_to_them(page, few) -> None:
@@ -131,8 +132,17 @@ def test_a_month_that_is_chosen_shows_its_orders_and_the_way_to_them(page, few) 
     assert month_lines(page, "1997-03") == wanted_lines(few, "1997-03")
     shown = page.get_by_role("table", name="Orders of 1997-03")
     links = shown.get_by_role("link").evaluate_all("all => all.map(a => a.getAttribute('href'))")
-    assert links[0] == "orders?month=1997-03"
+    assert links[0] == "orders?month=1997-03&state=accepted"
     assert "orders?month=1997-03&state=declined&reason=no_funds" in links
+    assert links[-1] == "orders?month=1997-03"
+    # The newest of them are listed below, and the way leads to just those orders.
+    shown.get_by_role("link", name="No funds").click()
+    expect(page.get_by_role("heading", name="Orders", level=1)).to_be_visible()
+    decided = expected.outcomes(few)
+    wanted = {o.order_id for o in few if o.month == "1997-03" and decided[o.order_id] == "no_funds"}
+    listed = page.get_by_role("table", name="Orders").locator("tbody th")
+    expect(listed).to_have_count(len(wanted))
+    assert set(listed.all_text_contents()) == wanted
 
 
 def test_a_click_on_a_bar_chooses_its_month(page, few) -> None:
