@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # Most tests wait most of the time: two processes take little more than half as long as one.
-IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+IN_TWO := -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test test-fast lint format bench faults clean
 .DEFAULT_GOAL := demo

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
 WITH_DASHBOARD = {
@@ -24,21 +25,36 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests among processes by file; all that start a dashboard are one's.
+class ByFile(LoadScopeScheduling):
+    """Shares the tests among processes by file; all that start a dashboard are one's.
 
-    Two dashboards that look for a free port at the same moment would take the same one. Those tests
-    take longest, and the faults come next: they begin first, so that at the end nobody waits long.
+    Two dashboards that look for a free port at the same moment would take the same one.
     """
 
-    def group(item: pytest.Item) -> str:
-        own = "browser" in item.path.parts or item.path.name in WITH_DASHBOARD
-        return "" if own else item.path.name
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0])
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item) or "dashboards"))
-    items.sort(key=lambda item: (group(item) != "", "faults" not in item.path.parts))
+
+def group_of(path: str) -> str:
+    """Which tests are run by the same process, by the path of their file."""
+    file = Path(path)
+    with_dashboard = "browser" in file.parts or file.name in WITH_DASHBOARD
+    return "dashboards" if with_dashboard else file.name
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Have them shared so."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that at the end nobody waits for one process alone."""
+    items.sort(
+        key=lambda item: (
+            group_of(str(item.path)) != "dashboards",
+            "faults" not in item.path.parts,
+        )
+    )
 
 
 @dataclass
