@@ -102,9 +102,10 @@ def _letters(count: int) -> str:
 def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: datetime) -> Lines:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     headings = ("service", "", "processes", "group", "lag", "last progress", "outbox", "early")
-    for number, heading in enumerate(headings):
+    for heading in headings:
         justify: Any = "right" if heading in ("lag", "outbox", "early") else "left"
-        table.add_column(heading, justify=justify, no_wrap=number < len(headings) - 1)
+        # What may be long wraps, so that a narrow terminal shows every column.
+        table.add_column(heading, justify=justify, no_wrap=heading not in ("processes", "group"))
     for facts, verdict in zip(found.services, verdicts, strict=True):
         group = found.groups.get(facts.name)
         table.add_row(
