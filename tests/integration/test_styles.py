@@ -60,7 +60,7 @@ def servers_of(home: Home) -> str:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("style", "count"), [("sync", 20_000), ("async", 69_659)])
+@pytest.mark.parametrize(("style", "count"), [("sync", 10_000), ("async", 69_659)])
 def test_orders_asked_for_give_the_report_that_orders_published_give(
     home: Home, style: str, count: int
 ) -> None:
