@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import ShopError
-from event_log.database import Database
+from event_log.database import Database, reason
 from event_log.log import EventRow
 from reporting.projector import catch_up, open_projections
 from reporting.read_only import ReadOnlyDatabase, has_tables
@@ -47,7 +47,7 @@ class Follower(threading.Thread):
                 self.take_in()
                 said = ""
             except (ShopError, SQLAlchemyError, OSError) as error:
-                what = str(getattr(error, "orig", None) or error)
+                what = reason(error)
                 if what != said:
                     _log.warning("the projections stay behind for now: %s", what)
                 said = what

@@ -3,18 +3,19 @@
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.dead_letters import collected
 from cli.letter_view import MAX_SHOWN, body_shown, shown
 from cli.settings import Settings
 from cli.standings import ANSWER_WITHIN_SECONDS, Found, find_out
-from cli.status import what_is_wrong
+from cli.status import processes, what_is_wrong
 from domain.errors import ShopError
 from domain.letters import LetterState
 from domain.status import Facts, Verdict, Word, judge
+from event_log.database import reason
 from event_log.inbox import PositionRow
 from reporting.dashboard.health_facts import (
     LETTERS_SHOWN,
@@ -25,12 +26,13 @@ from reporting.dashboard.health_facts import (
     ServiceHealth,
 )
 from reporting.dashboard.html_tables import Tone
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import look_up
 from services.letter_store import Letter, LetterActionRow, LetterRow, all_letters, letter_named
 from transport.clients import cluster_id
 
 _log = logging.getLogger(__name__)
 
+_LETTERS = (LetterRow, LetterActionRow, PositionRow)
 _TONES: dict[Word, Tone] = {
     Word.OK: "good",
     Word.IDLE: "good",
@@ -57,12 +59,9 @@ def health_of(settings: Settings) -> Health:
 
 def letter_text(settings: Settings, name: str) -> LetterText | None:
     """What is in a letter; `None` if it isn't there, or can't be read at the moment."""
-    database = ReadOnlyDatabase(settings.database("dead_letters"))
     try:
-        if database.file() is None:
-            return None
-        with database.reading() as connection:
-            letter = letter_named(connection, name) if _has_letters(connection) else None
+        path = settings.database("dead_letters")
+        letter = look_up(path, lambda connection: letter_named(connection, name), *_LETTERS)
     except (SQLAlchemyError, OSError):
         return None
     if letter is None:
@@ -74,13 +73,11 @@ def letter_text(settings: Settings, name: str) -> LetterText | None:
 
 
 def _service(facts: Facts, verdict: Verdict) -> ServiceHealth:
-    processes = [beat.process for beat in verdict.alive]
-    processes += [f"{beat.process} gone" for beat in verdict.gone]
     return ServiceHealth(
         facts.name,
         verdict.word.value,
         _TONES.get(verdict.word, "bad"),
-        ", ".join(processes),
+        processes(verdict),
         facts.lag,
         facts.last_progress,
         facts.outbox,
@@ -97,27 +94,18 @@ def _letters(settings: Settings, found: Found) -> Letters:
             _collect(settings, found.servers)
         except (ShopError, SQLAlchemyError) as error:
             trouble = str(error)
-    database = ReadOnlyDatabase(settings.database("dead_letters"))
+    path = settings.database("dead_letters")
     try:
-        if database.file() is None:
-            return Letters(trouble=trouble)
-        with database.reading() as connection:
-            if not _has_letters(connection):
-                return Letters(trouble=trouble)
-            known = all_letters(connection, with_bodies=False)
+        known = look_up(path, partial(all_letters, with_bodies=False), *_LETTERS)
     except (SQLAlchemyError, OSError) as error:
-        return Letters(trouble=f"they can't be read: {getattr(error, 'orig', None) or error}")
-    waiting = [letter for letter in known if letter.state is LetterState.OPEN]
+        return Letters(trouble=f"they can't be read: {reason(error)}")
+    waiting = [letter for letter in known or () if letter.state is LetterState.OPEN]
     return Letters(len(waiting), _newest(waiting), trouble)
 
 
 def _collect(settings: Settings, servers: str) -> None:
     cluster = cluster_id(servers, timeout=ANSWER_WITHIN_SECONDS)
     collected(settings, servers, cluster, _log.warning).database.close()
-
-
-def _has_letters(connection: Connection) -> bool:
-    return has_tables(connection, LetterRow, LetterActionRow, PositionRow)
 
 
 def _newest(letters: Sequence[Letter]) -> list[OpenLetter]:

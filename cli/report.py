@@ -38,6 +38,7 @@ from reporting.report import (
     days_as_json,
     late_as_json,
     month_end,
+    months_in_words,
     report_and_late,
 )
 from reporting.revenue import Sum
@@ -175,11 +176,9 @@ def _print_late(late: Sequence[LateMonth], of: Report) -> None:
         since = f"{month_end(changed[0].part.name):%Y-%m-%dT%H:%MZ}"
         which = f"shop report --as-of {since} --compare-to {of.position}"
         out.print(f"which orders they are: {which}", highlight=False)
-    loaded = [month.part.name for month in late if month.whole]
+    loaded = [month for month in late if month.whole]
     if loaded:
-        which = (
-            loaded[0] if len(loaded) == 1 else f"{loaded[0]} to {loaded[-1]}, {len(loaded)} in all"
-        )
+        which = months_in_words(loaded)
         out.print(f"recorded only when the month was over, all of it: {which}", style="dim")
 
 

@@ -17,10 +17,11 @@ from cli.settings import Settings
 from domain.errors import BrokerError, StoreError
 from domain.progress import Standing
 from domain.status import Facts, living, stands_still
+from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
 from reporting.projector import ProjectedRow, position
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import look_up
 from request_reply.responder import GROUP
 from services.letter_store import LetterActionRow, LetterRow, all_letters
 from services.letters import open_letters
@@ -172,15 +173,10 @@ def _looked_up(
     Raises:
         StoreError: the database can't be read.
     """
-    database = ReadOnlyDatabase(path)
     try:
-        if database.file() is None:
-            return None
-        with database.reading() as connection:
-            return read(connection) if has_tables(connection, *tables) else None
+        return look_up(path, read, *tables)
     except (SQLAlchemyError, OSError) as error:
-        reason = getattr(error, "orig", None) or error
-        raise StoreError(f"database {path} can't be read: {reason}") from error
+        raise StoreError(f"database {path} can't be read: {reason(error)}") from error
 
 
 def _without_broker(name: str, known: Stored | StoreError) -> Facts:

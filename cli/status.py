@@ -111,7 +111,7 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
         table.add_row(
             facts.name,
             Text(verdict.word.value, style=_STYLES.get(verdict.word, "red")),
-            _processes(verdict),
+            processes(verdict),
             f"{group.state}, {group.members}" if group else "",
             "?" if facts.lag is None else f"{facts.lag:,}",
             _ago(facts.last_progress, now),
@@ -129,7 +129,8 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
     return Lines(*lines, Text("" if wrong else "nothing is wrong", style="green"))
 
 
-def _processes(verdict: Verdict) -> str:
+def processes(verdict: Verdict) -> str:
+    """A service's processes by name, and those that are gone."""
     parts = [beat.process for beat in verdict.alive]
     parts += [f"{beat.process} gone" for beat in verdict.gone]
     return ", ".join(parts)

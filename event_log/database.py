@@ -116,7 +116,7 @@ class Database:
                 self.backend.claim(connection, SCHEMA_VERSION)
                 SQLModel.metadata.create_all(connection, tables=create)
         except (DBAPIError, sqlite3.DatabaseError) as error:
-            raise StoreError(f"database {self} can't be opened: {_reason(error)}") from error
+            raise StoreError(f"database {self} can't be opened: {reason(error)}") from error
 
     def __str__(self) -> str:
         """Which database it is, for messages."""
@@ -184,14 +184,14 @@ class Database:
                 raise
             lasting = f" for {RETRY_FOR_SECONDS} s" if passing else ""
             raise StoreError(
-                f"database {self} could not be written{lasting}: {_reason(error)}"
+                f"database {self} could not be written{lasting}: {reason(error)}"
             ) from error
 
     def _say_why(self, state: RetryCallState) -> None:
         why = state.outcome.exception() if state.outcome else None
         _log.warning(
             "database %s can't be written, attempt %d, trying again: %s",
-            *(self, state.attempt_number, _reason(why) if why else ""),
+            *(self, state.attempt_number, reason(why) if why else ""),
         )
 
     def bind_to_cluster(self, cluster_id: str) -> None:
@@ -237,5 +237,6 @@ def _time_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why a database can't be used, as it says itself."""
     return str(getattr(error, "orig", None) or error)

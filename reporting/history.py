@@ -106,19 +106,21 @@ def recorded_at(log: Database, position: int) -> datetime:
 class Folding:
     """Rows of projections in memory, as the log goes on: as many as the projections have."""
 
-    def __init__(self, log: Database, *projections: Projection) -> None:
-        """Begin before the first event."""
+    def __init__(
+        self,
+        log: Database,
+        projections: Sequence[Projection],
+        position: int,
+        rows: Mapping[str, Rows],
+    ) -> None:
+        """Begin at a position, with the rows that the projections have there, by their names."""
         self._log = log
         self._projections = projections
-        self.position = 0
-        self.rows: dict[str, dict[Key, Row]] = {each.name: {} for each in projections}
-
-    def begin_at(self, position: int, rows: Mapping[str, Rows]) -> None:
-        """Begin at a later position, with the rows that the projections have there."""
         self.position = position
-        for projection in self._projections:
-            length = len(projection.key_columns)
-            self.rows[projection.name] = {row[:length]: row for row in rows[projection.name]}
+        self.rows: dict[str, dict[Key, Row]] = {
+            each.name: {row[: len(each.key_columns)]: row for row in rows[each.name]}
+            for each in projections
+        }
 
     def go_on(self, until: int) -> Iterator[list[Told]]:
         """Take events in up to a position, batch by batch; each is given once it is in."""
@@ -147,8 +149,7 @@ def report_at(
     Whole parts of the log come from the projection of growth, as far as it goes; what is left, a
     thousand events at most where that is up to date, is folded as the live projections do.
     """
-    folding = Folding(log, REVENUE, LATE)
-    folding.begin_at(*_grown(projections, position, currency))
+    folding = Folding(log, [REVENUE, LATE], *_grown(projections, position, currency))
     for _ in folding.go_on(position):
         progress(folding.position, position)
     found = _report(folding, position, currency)
@@ -246,8 +247,7 @@ def compare(
         progress: is told how far it is.
     """
     first, last = sorted((one, other))
-    folding = Folding(log, REVENUE)
-    folding.begin_at(*_grown(projections, first, currency))
+    folding = Folding(log, [REVENUE], *_grown(projections, first, currency))
     for _ in folding.go_on(first):
         progress(folding.position, last)
     before = _report(folding, first, currency)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from event_log.database import ClusterRow, table_of
+from event_log.database import ClusterRow, reason, table_of
 from reporting.proof import Failure, Finding, Part, PartName, Progress
 from reporting.proof_of_figure import FIGURE, prove_figures
 from reporting.proof_of_log import look, open_log_to_prove, prove_log
@@ -134,6 +134,6 @@ def _timed(name: str, find: Callable[[], Finding]) -> Part:
         finding = find()
     except (sqlite3.DatabaseError, SQLAlchemyError) as error:
         # A damaged file, or a column that holds what none can: that is what a proof looks for.
-        why = str(getattr(error, "orig", None) or error)
+        why = reason(error)
         finding = Finding({}, failure=Failure("a database", f"it can't be read: {why}"))
     return Part(name, finding, perf_counter() - began)

@@ -10,11 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Field, SQLModel
 
 from domain.errors import StoreError
-from event_log.database import Database, UtcTime, table_of
+from event_log.database import Database, UtcTime, reason, table_of
 from event_log.statements import append_only
 from reporting.proof import Head, Part, holds
 from reporting.proof_words import sentence, word
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import look_up
 
 
 class ProofRow(SQLModel, table=True):
@@ -74,8 +74,7 @@ def keep(path: Path, head: Head, parts: Sequence[Part], ended_at: datetime) -> N
         with database.transaction() as connection:
             connection.execute(_proofs.insert(), row)
     except SQLAlchemyError as error:
-        why = getattr(error, "orig", None) or error
-        raise StoreError(f"database {path} can't be written: {why}") from error
+        raise StoreError(f"database {path} can't be written: {reason(error)}") from error
     finally:
         database.close()
 
@@ -87,13 +86,8 @@ def newest(path: Path) -> Proved | None:
         SQLAlchemyError: the database can't be read.
         OSError: the file can't be looked at.
     """
-    database = ReadOnlyDatabase(path)
-    if database.file() is None:
-        return None
-    with database.reading() as connection:
-        if not has_tables(connection, ProofRow):
-            return None
-        row = connection.execute(select(_proofs).order_by(_proofs.c.id.desc()).limit(1)).first()
+    query = select(_proofs).order_by(_proofs.c.id.desc()).limit(1)
+    row = look_up(path, lambda connection: connection.execute(query).first(), ProofRow)
     if row is None:
         return None
     return Proved(row.ended_at, row.position, row.hash.hex(), row.holds, _decode(row.parts))

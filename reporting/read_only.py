@@ -1,14 +1,17 @@
 """Databases that others make and write, opened to look at."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, NullPool, create_engine, event, inspect
 from sqlmodel import SQLModel
 
 from event_log.database import Database, table_of
 from event_log.sqlite import SqliteFile
+
+Read = TypeVar("Read")
 
 LOCKED_SECONDS = 1.0
 """How long a look waits for a lock: there is a next look soon."""
@@ -43,6 +46,20 @@ class ReadOnlyDatabase(Database):
             timeout=LOCKED_SECONDS,
             isolation_level=None,
         )
+
+
+def look_up(path: Path, read: Callable[[Connection], Read], *tables: type[SQLModel]) -> Read | None:
+    """What `read` finds in a database; `None` where that, or one of its tables, isn't there yet.
+
+    Raises:
+        SQLAlchemyError: the database can't be read.
+        OSError: the file can't be looked at.
+    """
+    database = ReadOnlyDatabase(path)
+    if database.file() is None:
+        return None
+    with database.reading() as connection:
+        return read(connection) if has_tables(connection, *tables) else None
 
 
 def has_tables(connection: Connection, *models: type[SQLModel]) -> bool:

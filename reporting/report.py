@@ -129,6 +129,12 @@ def late_of(rows: Iterable[Late], of: Report) -> tuple[LateMonth, ...]:
     return tuple(made)
 
 
+def months_in_words(months: Sequence[LateMonth]) -> str:
+    """Which months these are: the first, the last, and how many."""
+    first, last = months[0].part.name, months[-1].part.name
+    return first if len(months) == 1 else f"{first} to {last}, {len(months)} in all"
+
+
 def _part(month: str, rows: Sequence[Late]) -> Period:
     outcomes: dict[str, list[Sum]] = {}
     for row in rows:

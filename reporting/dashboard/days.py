@@ -4,13 +4,14 @@ from datetime import date
 
 import streamlit as st
 
-_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
+"""What fields for days take, where nothing else bounds them."""
 
 Days = tuple[str | None, str | None]
 """The first and the last day of a range, ``YYYY-MM-DD``; `None` is no bound."""
 
 
-def choose_days(prefix: str = "", least: date = _FIRST_DAY, most: date = _LAST_DAY) -> Days:
+def choose_days(prefix: str = "", least: date = FIRST_DAY, most: date = LAST_DAY) -> Days:
     """The first and the last day (``YYYY-MM-DD``) that the reader wants; `None` is no bound.
 
     They are in the address, by the names ``from`` and ``until`` after `prefix`, and lie between

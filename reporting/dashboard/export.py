@@ -8,7 +8,7 @@ import streamlit as st
 
 from domain.errors import ShopError
 from reporting.dashboard.days import choose_days
-from reporting.dashboard.looking import Seen, look
+from reporting.dashboard.looking import Seen, look, stamp_in_words
 from reporting.dashboard.revenue_rows import headline
 from reporting.dashboard.sources import Sources
 from reporting.export import By, cut, cut_off, file_name, periods
@@ -70,11 +70,7 @@ def _wait(sources: Sources) -> None:
 def _say_newer(sources: Sources, held: Held) -> None:
     """Files must not change under the reader's hand: newer figures come when they are asked for."""
     newest = look(sources, held.seen)
-    recorded = f", recorded {held.stamp.recorded_time}" if held.stamp.recorded_time else ""
-    st.caption(
-        f"Figures up to position {held.stamp.position:,} of the event log{recorded} · "
-        f"hash {held.stamp.hash}"
-    )
+    st.caption(f"Figures {stamp_in_words(held.stamp)}")
     if newest.trouble is not None:
         st.warning(
             f"The projections can't be read at the moment: {newest.trouble}. What was read before "

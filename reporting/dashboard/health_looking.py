@@ -1,22 +1,22 @@
 """What the page "Log and health" looks at by itself: log, projections, and the last proof."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
-from event_log.database import table_of
+from event_log.database import reason, table_of
 from event_log.log import EventRow, head
-from reporting.dashboard.looking import reason
 from reporting.dashboard.sources import Sources
 from reporting.figure import Stamp, stamp
 from reporting.projection import Projection
 from reporting.projections import all_projections
 from reporting.projector import ProjectedRow, live
 from reporting.proofs import Proved, newest
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import ReadOnlyDatabase, look_up
 
 ROWS_SHOWN = 100
 
@@ -64,7 +64,7 @@ def look_how_far(sources: Sources) -> Reached:
         troubles.append(f"The event log can't be read at the moment: {reason(error)}.")
     projections: tuple[tuple[str, int], ...] = ()
     try:
-        projections = _positions(ReadOnlyDatabase(sources.projections))
+        projections = _positions(sources.projections)
     except (SQLAlchemyError, OSError) as error:
         troubles.append(f"The projections can't be read at the moment: {reason(error)}.")
     return Reached(log, projections, tuple(troubles))
@@ -79,22 +79,19 @@ def after(before: Reached, now: Reached) -> Reached:
 
 
 def _end_of_log(sources: Sources) -> Stamp | None:
-    database = ReadOnlyDatabase(sources.log)
-    if database.file() is None:
+    position = look_up(sources.log, lambda connection: head(connection)[0], EventRow)
+    if not position:
         return None
-    with database.reading() as connection:
-        position = head(connection)[0] if has_tables(connection, EventRow) else 0
-    return stamp(database, position, sources.currency) if position else None
+    return stamp(ReadOnlyDatabase(sources.log), position, sources.currency)
 
 
-def _positions(database: ReadOnlyDatabase) -> tuple[tuple[str, int], ...]:
+def _positions(path: Path) -> tuple[tuple[str, int], ...]:
     known = all_projections().values()
-    if database.file() is None:
-        return tuple((each.title, 0) for each in known)
-    with database.reading() as connection:
-        if not has_tables(connection, ProjectedRow):
-            return tuple((each.title, 0) for each in known)
+
+    def read(connection: Connection) -> tuple[tuple[str, int], ...]:
         return tuple((each.title, live(each).reached(connection).position) for each in known)
+
+    return look_up(path, read, ProjectedRow) or tuple((each.title, 0) for each in known)
 
 
 def look_at_proof(sources: Sources) -> LastProof:
@@ -126,17 +123,15 @@ def look_into(sources: Sources, projection: Projection, beginning: str) -> Rows:
     table = table_of(projection.table)
     columns = tuple(str(column.name) for column in table.columns)
     first, *_ = keys = [table.c[name] for name in projection.key_columns]
-    database = ReadOnlyDatabase(sources.projections)
     query = select(table).order_by(*keys).limit(ROWS_SHOWN + 1)
     if beginning:
         query = query.where(first >= beginning, first < beginning + _LAST_CHARACTER)
+
+    def read(connection: Connection) -> tuple[tuple[Any, ...], ...]:
+        return tuple(tuple(row) for row in connection.execute(query))
+
     try:
-        if database.file() is None:
-            return Rows(columns)
-        with database.reading() as connection:
-            if not has_tables(connection, projection.table):
-                return Rows(columns)
-            rows = tuple(tuple(row) for row in connection.execute(query))
+        rows = look_up(sources.projections, read, projection.table) or ()
     except (SQLAlchemyError, OSError) as error:
         return Rows(columns, trouble=reason(error))
     return Rows(columns, rows[:ROWS_SHOWN], len(rows) > ROWS_SHOWN)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
+from event_log.database import reason
 from reporting.dashboard.sources import Sources
 from reporting.figure import Stamp, stamp
 from reporting.projections.late import LateRow
@@ -43,9 +44,10 @@ def look(sources: Sources, before: Seen) -> Seen:
     return before if seen == before else seen
 
 
-def reason(error: Exception) -> str:
-    """Why a database can't be read, as it says itself."""
-    return str(getattr(error, "orig", None) or error)
+def stamp_in_words(of: Stamp) -> str:
+    """Which state of the log figures are of, as the pages say it."""
+    recorded = f", recorded {of.recorded_time}" if of.recorded_time else ""
+    return f"up to position {of.position:,} of the event log{recorded} · hash {of.hash}"
 
 
 def _read(database: ReadOnlyDatabase, sources: Sources, before: Seen) -> Seen:

@@ -7,8 +7,8 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import ShopError
+from event_log.database import reason
 from event_log.log import last_position
-from reporting.dashboard.looking import reason
 from reporting.dashboard.sources import Sources
 from reporting.figure import Stamp, stamp
 from reporting.history import position_at, recorded_at, report_at

@@ -1,11 +1,11 @@
 """The page "Orders": orders found by what is known of them, and the story of each."""
 
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 
 import streamlit as st
 
+from reporting.dashboard.days import FIRST_DAY, LAST_DAY
 from reporting.dashboard.html_tables import scrolling
 from reporting.dashboard.order_steps import steps, style
 from reporting.dashboard.orders_asked import (
@@ -37,7 +37,6 @@ from reporting.projections.stories import Story
 
 LOOK_EVERY_SECONDS = 1.0
 
-_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 _LAST = "orders last seen"
 _EMPTY = (
     "**No order has been placed yet.** Orders appear here by themselves as soon as the event log "
@@ -102,13 +101,13 @@ def _text(title: str, name: str, width: int, example: str) -> None:
 
 def _day(title: str, name: str) -> None:
     day = day_of(st.query_params.get(name, "").strip())
-    known = day is not None and _FIRST_DAY <= day <= _LAST_DAY
+    known = day is not None and FIRST_DAY <= day <= LAST_DAY
     st.session_state[_key(name)] = day if known else None
     st.date_input(
         title,
         key=_key(name),
-        min_value=_FIRST_DAY,
-        max_value=_LAST_DAY,
+        min_value=FIRST_DAY,
+        max_value=LAST_DAY,
         format="YYYY-MM-DD",
         width=170,
         on_change=partial(_typed, name, lambda value: str(value or "")),

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from event_log.database import table_of
+from event_log.database import reason, table_of
 from event_log.log import EventRow, RecordedEvent
-from reporting.dashboard.looking import reason
 from reporting.dashboard.orders_asked import Asked
 from reporting.dashboard.orders_found import Found, find, story_of
 from reporting.dashboard.sources import Sources
 from reporting.projections.stories import Story, StoryRow
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import ReadOnlyDatabase, look_up
 
 _events = table_of(EventRow)
 
@@ -42,36 +41,32 @@ class Looked:
 
 def look_for(sources: Sources, asked: Asked) -> Orders:
     """The orders that are asked for."""
-    try:
-        database = ReadOnlyDatabase(sources.projections)
-        if database.file() is None:
-            return Orders(empty=True)
-        with database.reading() as connection:
-            if not has_tables(connection, StoryRow):
-                return Orders(empty=True)
-            found = find(connection, asked)
-            if not found.stories and not found.more:
-                any_at_all = find(connection, Asked(asked.currency)).stories
-                return Orders(found, empty=not any_at_all)
+
+    def read(connection: Connection) -> Orders:
+        found = find(connection, asked)
+        if found.stories or found.more:
             return Orders(found)
+        return Orders(found, empty=not find(connection, Asked(asked.currency)).stories)
+
+    try:
+        return look_up(sources.projections, read, StoryRow) or Orders(empty=True)
     except (SQLAlchemyError, OSError) as error:
         return Orders(trouble=reason(error))
 
 
 def look_at(sources: Sources, order_id: str) -> Looked:
     """One order."""
+
+    def read(connection: Connection) -> Looked:
+        return Looked(story_of(connection, order_id))
+
     try:
-        database = ReadOnlyDatabase(sources.projections)
-        if database.file() is None:
-            return Looked(empty=True)
-        with database.reading() as connection:
-            if not has_tables(connection, StoryRow):
-                return Looked(empty=True)
-            story = story_of(connection, order_id)
+        known = look_up(sources.projections, read, StoryRow) or Looked(empty=True)
     except (SQLAlchemyError, OSError) as error:
         return Looked(trouble=reason(error))
+    story = known.story
     if story is None:
-        return Looked()
+        return known
     wanted = positions_of(story)
     try:
         events = events_at(ReadOnlyDatabase(sources.log), wanted)

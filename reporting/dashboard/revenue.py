@@ -7,7 +7,7 @@ import streamlit as st
 from reporting.dashboard import looking_back
 from reporting.dashboard.chart import COLOURS, chart
 from reporting.dashboard.days import Days, choose_days
-from reporting.dashboard.looking import Seen, look
+from reporting.dashboard.looking import Seen, look, stamp_in_words
 from reporting.dashboard.orders_asked import asked_for
 from reporting.dashboard.orders_html import found_as_html
 from reporting.dashboard.orders_looking import look_for
@@ -24,8 +24,7 @@ from reporting.dashboard.revenue_rows import (
 from reporting.dashboard.revenue_rows import table as table_of_periods
 from reporting.dashboard.sources import Sources
 from reporting.dashboard.tables import as_html, legend
-from reporting.figure import Stamp
-from reporting.report import LateMonth, Report, within
+from reporting.report import LateMonth, Report, months_in_words, within
 
 LOOK_EVERY_SECONDS = 1.0
 
@@ -66,7 +65,7 @@ def show(sources: Sources) -> None:
     then = looking_back.choose(sources)
     if then is None:
         return
-    st.caption(f"As it was known at {then.at:%Y-%m-%d %H:%M:%S} UTC · {_stamped(then.stamp)}")
+    st.caption(f"As it was known at {then.at:%Y-%m-%d %H:%M:%S} UTC · {stamp_in_words(then.stamp)}")
     if then.report.days:
         # Orders are listed as they are now: looking back, only their sums are shown.
         _draw(then.report, then.late, days, None)
@@ -84,13 +83,8 @@ def _watch(sources: Sources, drawn: Seen) -> None:
     if seen.report is None:
         st.caption("Live · nothing to report yet")
         return
-    said = _stamped(seen.stamp) if seen.stamp else f"up to position {seen.report.position:,}"
+    said = stamp_in_words(seen.stamp) if seen.stamp else f"up to position {seen.report.position:,}"
     st.caption(f"{'Not live' if seen.trouble else 'Live'} · {said}")
-
-
-def _stamped(stamp: Stamp) -> str:
-    recorded = f", recorded {stamp.recorded_time}" if stamp.recorded_time else ""
-    return f"up to position {stamp.position:,} of the event log{recorded} · hash {stamp.hash}"
 
 
 def _say_trouble(seen: Seen) -> None:
@@ -193,11 +187,9 @@ def _draw_late(late: tuple[LateMonth, ...], found: Report) -> None:
     changed = [each for each in late if not each.whole and each.part.name in months]
     if changed:
         st.html(late_as_html(changed, found.currency))
-    loaded = [each.part.name for each in late if each.whole and each.part.name in months]
+    loaded = [each for each in late if each.whole and each.part.name in months]
     if loaded:
-        which = (
-            loaded[0] if len(loaded) == 1 else f"{loaded[0]} to {loaded[-1]}, {len(loaded)} in all"
-        )
+        which = months_in_words(loaded)
         st.caption(f"Recorded only when the month was over, all of it: {which}")
 
 
