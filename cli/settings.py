@@ -1,13 +1,20 @@
 """Settings, all from the environment; `shop settings` prints them."""
 
+import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
+from domain.errors import ShopError
 from domain.house_accounts import HouseAccounts
 from domain.money import parse_amount
 from services.watchdog import STALLED_AFTER_SECONDS
@@ -20,8 +27,20 @@ def _house(name: str) -> AliasChoices:
     return AliasChoices(f"SHOP_{name}", name)
 
 
+def _kafka(name: str) -> AliasChoices:
+    return AliasChoices(f"KAFKA_{name}", f"SHOP_{name}")
+
+
+SECRETS = "SHOP_SECRETS"
+"""Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
+
+
 class Settings(BaseSettings):
-    """What can be set from outside, each by ``SHOP_`` and its name in capitals."""
+    """What can be set from outside, each by ``SHOP_`` and its name in capitals.
+
+    A file of that name in the folder that ``SHOP_SECRETS`` names sets it too; the environment goes
+    before it.
+    """
 
     model_config = SettingsConfigDict(env_prefix="SHOP_", frozen=True, populate_by_name=True)
 
@@ -32,8 +51,34 @@ class Settings(BaseSettings):
     )
     bootstrap_servers: str | None = Field(
         None,
-        validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "SHOP_BOOTSTRAP_SERVERS"),
+        validation_alias=_kafka("BOOTSTRAP_SERVERS"),
         description="a broker that is there already; without it the home's own is used",
+    )
+    security_protocol: Literal["PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        validation_alias=_kafka("SECURITY_PROTOCOL"),
+        description="how that broker is spoken with: SASL_SSL needs the three below",
+    )
+    sasl_username: str | None = Field(
+        None,
+        validation_alias=_kafka("SASL_USERNAME"),
+        description="this process's principal, by SCRAM-SHA-512",
+    )
+    sasl_password: SecretStr | None = Field(
+        None, validation_alias=_kafka("SASL_PASSWORD"), description="its password"
+    )
+    ssl_ca: Path | None = Field(
+        None,
+        validation_alias=_kafka("SSL_CA"),
+        description="the certificate (PEM) of the authority that the brokers' are signed by",
+    )
+    database_url: str | None = Field(
+        None,
+        description="a Postgres database, postgresql://role@host/database, a schema of which each "
+        "service has; without it each has a SQLite file in the home",
+    )
+    database_password: SecretStr | None = Field(
+        None, description="the password of the role in SHOP_DATABASE_URL"
     )
     broker_port: Port | None = Field(None, description="the local broker's port; else a free one")
     partitions: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -74,6 +119,26 @@ class Settings(BaseSettings):
         "be started again; more than the 60 that a locked database is tried for",
     )
     dashboard_port: Port | None = Field(None, description="the dashboard's port; else 8501 or free")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and the folder of secrets after it.
+
+        Raises:
+            ShopError: there is no such folder.
+        """
+        folder = os.environ.get(SECRETS)
+        if folder is not None and not Path(folder).is_dir():
+            raise ShopError(f"{SECRETS}={folder} is no folder: it must hold a file for each secret")
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        return init_settings, env_settings, secrets
 
     def database(self, name: str) -> Path:
         """Where a service's own database file is."""
