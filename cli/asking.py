@@ -19,6 +19,7 @@ from cli.place import Placed, read_purchases
 from cli.settings import Settings
 from domain.contracts import NewOrder
 from domain.errors import BrokerError, ShopError
+from domain.principals import Principal
 from event_log.outbox import Relay
 from request_reply.durable import DurableRequests, recover
 from request_reply.outcomes import Accepted, Declined, ErrorReply, NotSent, Outcome, TimedOut
@@ -58,7 +59,7 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
     Raises:
         BrokerError: there is no broker, or every partition of the reply topic is in use.
     """
-    servers, cluster = wait_for_topics(settings, seconds=10)
+    servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
     orders = order_service(settings)
     orders.database.bind_to_cluster(cluster)
     relay = Relay(orders.database, publisher(servers))

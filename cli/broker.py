@@ -18,9 +18,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from cli.composition import local_broker
+from cli.composition import local_broker, named_servers
 from cli.settings import Settings
 from transport.local_broker import KAFKA_VERSION, BrokerStatus, LocalBroker, reach
+from transport.servers import Servers
 
 REACH_WITHIN = 10.0
 """Seconds that a broker which is there already has to answer."""
@@ -39,7 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 class BrokerHandle:
     """A broker that can be used now."""
 
-    bootstrap_servers: str
+    bootstrap_servers: Servers
     started_here: bool
     """This call started it; who wants to leave things as they were then stops it."""
     _stop: Callable[[], bool]
@@ -64,7 +65,7 @@ def ensure_broker(settings: Settings, console: Console) -> BrokerHandle:
         BrokerError: the named broker can't be reached, or the local one can't be started.
         JarError: one of the local broker's jars can't be downloaded.
     """
-    named = settings.bootstrap_servers
+    named = named_servers(settings)
     if named:
         reach(named, REACH_WITHIN)
         return BrokerHandle(named, started_here=False, _stop=lambda: False)
@@ -78,8 +79,9 @@ def ensure_broker(settings: Settings, console: Console) -> BrokerHandle:
 def start(as_json: Json = False) -> None:
     """Start the local broker and wait until a record can be written and read back."""
     settings = Settings()
-    if settings.bootstrap_servers:
-        _say_external(settings.bootstrap_servers, as_json=as_json)
+    named = named_servers(settings)
+    if named:
+        _say_external(named, as_json=as_json)
         return
     status = _start(local_broker(settings), Console(stderr=True))
     if as_json:
@@ -114,8 +116,9 @@ def stop(as_json: Json = False) -> None:
 def status(as_json: Json = False) -> None:
     """Say whether the broker runs and is ready; exit code 0 if it runs, 3 if not."""
     settings = Settings()
-    if settings.bootstrap_servers:
-        _say_external(settings.bootstrap_servers, as_json=as_json)
+    named = named_servers(settings)
+    if named:
+        _say_external(named, as_json=as_json)
         return
     found = local_broker(settings).status()
     if as_json:
@@ -140,21 +143,21 @@ def _start(broker: LocalBroker, console: Console) -> BrokerStatus:
     return started
 
 
-def _say_external(bootstrap_servers: str, *, as_json: bool) -> None:
-    cluster_id = reach(bootstrap_servers, REACH_WITHIN)
+def _say_external(servers: Servers, *, as_json: bool) -> None:
+    cluster_id = reach(servers, REACH_WITHIN)
     if as_json:
         _print_json(
             {
                 "running": True,
                 "ready": True,
                 "local": False,
-                "bootstrap_servers": bootstrap_servers,
+                "bootstrap_servers": str(servers),
                 "cluster_id": cluster_id,
             }
         )
     else:
         typer.echo(
-            f"The broker at {bootstrap_servers}, which KAFKA_BOOTSTRAP_SERVERS names, answers and "
+            f"The broker at {servers}, which KAFKA_BOOTSTRAP_SERVERS names, answers and "
             "is used; no local one is started."
         )
 

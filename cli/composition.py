@@ -2,26 +2,46 @@
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import SQLModel
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from cli.settings import Settings
-from domain.errors import BrokerError
-from event_log.database import Database
+from domain.errors import AccessDenied, BrokerError, NotLetIn, StoreError
+from domain.principals import Principal
+from event_log.database import Database, Place, reason
+from event_log.log import last_position
 from event_log.outbox import Publishes, Relay
-from reporting.projector import open_projections
+from reporting.projector import ProjectedRow, catch_up, open_projections, position
+from reporting.proof_of_log import open_log_to_prove
+from reporting.read_only import ReadOnlyDatabase, look_up
 from services.batch import Service
 from services.order import OrderService
 from services.payment import PaymentService
 from services.recorder import RecorderService, open_log
+from services.telemetry import telemetry
 from services.warehouse import WarehouseService
 from streams.relaying import RelayThread
-from streams.worker import Worker, WorkerSettings
 from transport.clients import Publisher, cluster_id
 from transport.local_broker.broker import LocalBroker
-from transport.topics import require_topics
+from transport.rights import require_rights
+from transport.servers import SecuredServers, Servers
+
+if TYPE_CHECKING:
+    from streams.worker import Worker
 
 _log = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
 
 
 def order_service(settings: Settings) -> OrderService:
@@ -39,6 +59,9 @@ def payment_service(settings: Settings) -> PaymentService:
     return PaymentService(settings.database("payment"), settings.house_accounts())
 
 
+PROJECTOR = "projector"
+"""A service that has no part in Kafka: it takes the log into the projections."""
+
 SERVICES: dict[str, Callable[[Settings], Service]] = {
     "order": order_service,
     "payment": payment_service,
@@ -52,14 +75,45 @@ def local_broker(settings: Settings) -> LocalBroker:
     return LocalBroker(settings.home, settings.jars, settings.broker_port)
 
 
-def bootstrap_servers(settings: Settings) -> str:
+def named_servers(settings: Settings) -> Servers | None:
+    """The broker that was set, and as whom it is spoken with; `None` if none was.
+
+    Raises:
+        NotLetIn: SASL_SSL was asked for, and something that it needs was not set.
+    """
+    if settings.security_protocol != "SASL_SSL":
+        return settings.bootstrap_servers
+    servers, name, password, ca = (
+        settings.bootstrap_servers,
+        settings.sasl_username,
+        settings.sasl_password,
+        settings.ssl_ca,
+    )
+    if servers and name and password and ca:
+        return SecuredServers(servers, name, password.get_secret_value().strip(), ca)
+    needed = {
+        "KAFKA_BOOTSTRAP_SERVERS": servers,
+        "KAFKA_SASL_USERNAME": name,
+        "KAFKA_SASL_PASSWORD": password,
+        "KAFKA_SSL_CA": ca,
+    }
+    missing = ", ".join(variable for variable, value in needed.items() if not value)
+    raise NotLetIn(
+        f"KAFKA_SECURITY_PROTOCOL=SASL_SSL needs {missing} too; a file kafka_sasl_password in the "
+        "folder that SHOP_SECRETS names sets the password"
+    )
+
+
+def bootstrap_servers(settings: Settings) -> Servers:
     """Where the broker is: the one that was set, or the home's own.
 
     Raises:
-        BrokerError: none was set, and the home's own isn't running.
+        BrokerError: none was set, and the home's own isn't running; or something else that it
+            needs was not set.
     """
-    if settings.bootstrap_servers:
-        return settings.bootstrap_servers
+    named = named_servers(settings)
+    if named:
+        return named
     status = local_broker(settings).status()
     if not status.running or not status.bootstrap_servers:
         raise BrokerError(
@@ -69,37 +123,49 @@ def bootstrap_servers(settings: Settings) -> str:
     return status.bootstrap_servers
 
 
-def wait_for_topics(settings: Settings, seconds: float = 60.0) -> tuple[str, str]:
-    """Where the broker is and its cluster's id, as soon as it answers and has the topics.
+def wait_for_topics(
+    settings: Settings, who: Principal, seconds: float = 60.0
+) -> tuple[Servers, str]:
+    """Where the broker is and its cluster's id, as soon as it answers and `who` can work there.
 
     Raises:
+        NotLetIn: a password, a certificate or the protocol is the wrong one: waiting is no use.
+        AccessDenied: a right is missing that `who` needs.
         BrokerError: it did not within `seconds`.
     """
     for attempt in Retrying(
-        retry=retry_if_exception_type(BrokerError),
+        retry=retry_if_exception(_may_pass),
         wait=wait_random_exponential(multiplier=0.3, max=5),
         stop=stop_after_delay(seconds),
-        before_sleep=lambda state: _log.warning(
-            "waiting for the broker: %s", state.outcome.exception() if state.outcome else ""
-        ),
+        before_sleep=_say_why,
         reraise=True,
     ):
         with attempt:
             servers = bootstrap_servers(settings)
             cluster = cluster_id(servers, timeout=10)
-            require_topics(servers)
+            require_rights(servers, who, settings.reply_topics)
             return servers, cluster
     raise AssertionError("unreachable: the loop returns or raises")
 
 
-def publisher(servers: str) -> Publisher:
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, BrokerError) and not isinstance(error, NotLetIn | AccessDenied)
+
+
+def _say_why(state: RetryCallState) -> None:
+    telemetry().retried("broker")
+    why = state.outcome.exception() if state.outcome else ""
+    _log.warning("waiting for the broker: %s", why)
+
+
+def publisher(servers: Servers) -> Publishes:
     """What sends records to Kafka."""
-    return Publisher(servers)
+    return telemetry().publishing(Publisher(servers))
 
 
 def worker(
-    settings: Settings, name: str, publishes: Callable[[str], Publishes] = publisher
-) -> Worker:
+    settings: Settings, name: str, publishes: Callable[[Servers], Publishes] = publisher
+) -> "Worker":
     """A service's worker, on a broker that answers and a database that belongs to it.
 
     `publishes` makes what its relay publishes by, from where the broker is.
@@ -108,8 +174,11 @@ def worker(
         BrokerError: there is no broker.
         StoreError: the database can't be used.
     """
+    # Faust, which is a third of the start of any command, is for those who work by it.
+    from streams.worker import Worker, WorkerSettings
+
     service = SERVICES[name](settings)
-    servers, cluster = wait_for_topics(settings)
+    servers, cluster = wait_for_topics(settings, Principal(name))
     service.database.bind_to_cluster(cluster)
     relay = RelayThread(Relay(service.database, publishes(servers)), name)
     data = settings.home / "faust" / name
@@ -127,3 +196,49 @@ def open_report(settings: Settings) -> tuple[Database, Database]:
     """The event log and the projections over it."""
     log = open_log(settings.database("event_log"))
     return log, open_projections(settings.database("report"))
+
+
+def looked_up(
+    place: Place, read: Callable[[Connection], Read], *tables: type[SQLModel]
+) -> Read | None:
+    """What `read` finds in a database; `None` where that, or one of its tables, isn't there yet.
+
+    Raises:
+        StoreError: the database can't be read.
+    """
+    try:
+        return look_up(place, read, *tables)
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreError(f"database {place} can't be read: {reason(error)}") from error
+
+
+def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database]:
+    """The event log and the projections, to be read.
+
+    Args:
+        settings: the settings.
+        newest: whether the projections are to have what the log has by now. With SQLite they are
+            brought up to date. In Postgres that is the projector's right alone: how far they are
+            behind is said.
+
+    Raises:
+        StoreError: a database can't be used, or is not there yet.
+    """
+    if not settings.on_postgres:
+        log, projections = open_report(settings)
+        if newest:
+            catch_up(log, projections)
+        return log, projections
+    log, place = open_log_to_prove(settings.database("event_log")), settings.database("report")
+    reached = looked_up(place, position, ProjectedRow)
+    if reached is None:
+        raise StoreError(
+            f"there are no projections in {place} yet: `shop run {PROJECTOR}` makes them"
+        )
+    behind = last_position(log) - reached
+    if newest and behind > 0:
+        _log.warning(
+            "the projections are %d events behind the log: `shop run %s` takes them in",
+            *(behind, PROJECTOR),
+        )
+    return log, ReadOnlyDatabase(place)

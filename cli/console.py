@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from typing import Any
 
@@ -20,8 +21,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from cli.log_lines import JsonLines, PlainLines
+
 SAID_AGAIN_SECONDS = 30.0
 """How long a line of a library is not written again."""
+
+_TALKATIVE = ("aiokafka", "faust", "mode", "opentelemetry", "urllib3")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -83,16 +88,28 @@ class Seldom(logging.Filter):
         return True
 
 
-def log_to_stderr(level: int = logging.WARNING) -> None:
-    """Send log lines to standard error: plainly, or for people where that is a terminal."""
-    handler: logging.Handler
-    if err.is_terminal:
+def logs_are_json() -> bool:
+    """Whether log lines are JSON: where standard error is no terminal, unless SHOP_LOGS says so."""
+    asked = os.environ.get("SHOP_LOGS")
+    return asked == "json" or (asked != "plain" and not err.is_terminal)
+
+
+def log_to_stderr(service: str = "shop", level: int = logging.WARNING) -> None:
+    """Send log lines to standard error: as JSON, or for people where that is a terminal.
+
+    Args:
+        service: whose lines they are.
+        level: what is less is not written.
+    """
+    handler: logging.Handler = logging.StreamHandler()
+    if logs_are_json():
+        handler.setFormatter(JsonLines(service))
+    elif err.is_terminal:
         handler = RichHandler(console=err, show_path=False, show_time=False)
-        text = "%(message)s"
+        handler.setFormatter(PlainLines("%(message)s"))
     else:
-        handler = logging.StreamHandler()
-        text = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level, format=text, handlers=[handler], force=True)
-    handler.addFilter(Seldom(("aiokafka", "faust", "mode"), SAID_AGAIN_SECONDS))
+        handler.setFormatter(PlainLines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    handler.addFilter(Seldom(_TALKATIVE, SAID_AGAIN_SECONDS))
     # What librdkafka retries by itself is no news; what it can't is raised.
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

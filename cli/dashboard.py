@@ -10,18 +10,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import psutil
 import typer
 
-from cli.console import out
-from cli.dashboard_follower import Follower
+from cli.console import log_to_stderr, out
+from cli.follower import Follower
+from cli.login import Login, is_loopback, login_of
 from cli.settings import Settings
+from cli.telemetry import telling
 from domain.errors import ShopError
 from domain.money import parse_amount
-from reporting.dashboard.tables import DARK_BACKGROUND, LIGHT_BACKGROUND
 
 FIRST_PORT = 8501
 PORTS_TRIED = 100
@@ -29,60 +29,74 @@ ANSWERS_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 5.0
 CUT_OFF_AFTER_SECONDS = 1.0
 _LOOK_EVERY_SECONDS = 0.1
-_PAGE = Path(__file__).parent / "dashboard_page.py"
-
-_FLAGS = {
-    "server.headless": "true",
-    "server.fileWatcherType": "none",
-    "server.showEmailPrompt": "false",
-    "client.toolbarMode": "minimal",
-    "client.showErrorDetails": "none",
-    # No request to anyone: the greeting would ask another host for this one's public address.
-    "browser.gatherUsageStats": "false",
-    "logger.hideWelcomeMessage": "true",
-    "logger.level": "warning",
-    "theme.paddingTop": "2.5rem",
-    "theme.light.backgroundColor": LIGHT_BACKGROUND,
-    "theme.dark.backgroundColor": DARK_BACKGROUND,
-    # Blue, as the accepted orders are: Streamlit's red would say that something is wrong. Said
-    # for light and for dark, the page follows what the reader's system prefers.
-    "theme.light.primaryColor": "#1f6fa8",
-    "theme.dark.primaryColor": "#5dade2",
-    "theme.metricValueFontSize": "1.75rem",
-}
 
 
 def dashboard(
     address: Annotated[
-        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in.")
+        str, typer.Option(help="Where to listen; 0.0.0.0 lets other machines in, with a login.")
     ] = "127.0.0.1",
     port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="The page's port; else the setting, 8501 or free."),
     ] = None,
+    without_login: Annotated[
+        bool,
+        typer.Option("--without-login", help="Let in whoever reaches the address."),
+    ] = False,
 ) -> None:
     """Show revenue, orders, and how all does, live, until SIGTERM or Ctrl-C.
 
+    With SQLite it keeps the projections up to date itself; with Postgres `shop run projector` does,
+    and the dashboard reads what is there.
+
     Raises:
-        ShopError: the port is taken, or the page's server ended by itself.
+        ShopError: other machines could look without a login, the login is set in part only, the
+            port is taken, or the page's server ended by itself.
     """
     settings = Settings()
+    login = login_of(settings)
+    _refuse_an_open_door(address, login, without_login)
     # Refuses a currency that amounts can't be written in, before there is a page to say so.
     parse_amount("0", settings.currency)
     wanted = port or settings.dashboard_port
     chosen = first_free(address, wanted)
-    follower = Follower(settings.database("event_log"), settings.database("report"))
-    with _asked_to_end() as ending:
+    follower = None
+    if not settings.on_postgres:
+        # There the projector is a service of its own, and the dashboard may only read.
+        follower = Follower(settings.database("event_log"), settings.database("report"))
+    log_to_stderr("dashboard")
+    with telling("dashboard"), _asked_to_end() as ending:
         # Begun before the follower's thread, and ended whatever happens.
         server = _serve(address, chosen)
         try:
-            follower.start()
+            if follower is not None:
+                follower.start()
             if _wait_until_it_answers(server, address, chosen, ending):
-                out.print(f"The Revenue page is at {page_url(address, chosen)}", highlight=False)
+                page = login.origin if login else page_url(address, chosen)
+                out.print(f"The Revenue page is at {page}", highlight=False)
                 _wait_for_the_end(server, follower, ending)
         finally:
             _end(server)
-            follower.stop(CUT_OFF_AFTER_SECONDS)
+            if follower is not None:
+                follower.stop(CUT_OFF_AFTER_SECONDS)
+
+
+def _refuse_an_open_door(address: str, login: Login | None, without_login: bool) -> None:
+    if login is not None:
+        if without_login:
+            raise ShopError("a login is set (SHOP_OIDC_...), and --without-login is against it")
+        return
+    try:
+        open_to_others = not is_loopback(address)
+    except OSError as error:
+        raise ShopError(f"{address} can't be listened on: {error.strerror}") from error
+    if open_to_others and not without_login:
+        raise ShopError(
+            f"at {address} other machines could look without a login: set SHOP_OIDC_METADATA_URL "
+            "and the others that `shop settings` lists for one, or leave --address out. Give "
+            "--without-login only where nobody else gets to that address: in a container whose "
+            "port is published on 127.0.0.1"
+        )
 
 
 @contextmanager
@@ -102,12 +116,8 @@ def _asked_to_end() -> Iterator[threading.Event]:
 
 
 def _serve(address: str, port: int) -> subprocess.Popen[bytes]:
-    flags = {"server.address": address, "server.port": str(port), **_FLAGS}
     return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "cli.dashboard_server", "run", str(_PAGE)),
-            *(part for name, value in flags.items() for part in (f"--{name}", value)),
-        ],
+        [sys.executable, "-m", "cli.dashboard_server", address, str(port)],
         # Never written to: that it is closed when this process ends is what the server waits for.
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -134,12 +144,12 @@ def _wait_until_it_answers(
 
 
 def _wait_for_the_end(
-    server: subprocess.Popen[bytes], follower: Follower, ending: threading.Event
+    server: subprocess.Popen[bytes], follower: Follower | None, ending: threading.Event
 ) -> None:
     while not ending.wait(_LOOK_EVERY_SECONDS):
         if server.poll() is not None:
             _say_it_ended(server)
-        if not follower.is_alive():
+        if follower is not None and not follower.is_alive():
             # A page that says it is live must not stand still.
             raise ShopError("following the event log came to an unexpected end; why is above")
 

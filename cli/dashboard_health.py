@@ -29,6 +29,7 @@ from reporting.dashboard.html_tables import Tone
 from reporting.read_only import look_up
 from services.letter_store import Letter, LetterActionRow, LetterRow, all_letters, letter_named
 from transport.clients import cluster_id
+from transport.servers import Servers
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +50,14 @@ def health_of(settings: Settings) -> Health:
     letters = _letters(settings, found)
     return Health(
         now,
-        found.servers,
+        None if found.servers is None else str(found.servers),
         found.broker_trouble,
-        [_service(*each) for each in zip(found.services, verdicts, strict=True)],
+        [
+            _service(facts, verdict)
+            for facts, verdict in zip(found.services, verdicts, strict=True)
+            # The dashboard does the work of a projector that was never started.
+            if facts.needed or facts.beats
+        ],
         letters,
         what_is_wrong(found, verdicts),
     )
@@ -60,8 +66,8 @@ def health_of(settings: Settings) -> Health:
 def letter_text(settings: Settings, name: str) -> LetterText | None:
     """What is in a letter; `None` if it isn't there, or can't be read at the moment."""
     try:
-        path = settings.database("dead_letters")
-        letter = look_up(path, lambda connection: letter_named(connection, name), *_LETTERS)
+        place = settings.database("dead_letters")
+        letter = look_up(place, lambda connection: letter_named(connection, name), *_LETTERS)
     except (SQLAlchemyError, OSError):
         return None
     if letter is None:
@@ -94,16 +100,16 @@ def _letters(settings: Settings, found: Found) -> Letters:
             _collect(settings, found.servers)
         except (ShopError, SQLAlchemyError) as error:
             trouble = str(error)
-    path = settings.database("dead_letters")
+    place = settings.database("dead_letters")
     try:
-        known = look_up(path, partial(all_letters, with_bodies=False), *_LETTERS)
+        known = look_up(place, partial(all_letters, with_bodies=False), *_LETTERS)
     except (SQLAlchemyError, OSError) as error:
         return Letters(trouble=f"they can't be read: {reason(error)}")
     waiting = [letter for letter in known or () if letter.state is LetterState.OPEN]
     return Letters(len(waiting), _newest(waiting), trouble)
 
 
-def _collect(settings: Settings, servers: str) -> None:
+def _collect(settings: Settings, servers: Servers) -> None:
     cluster = cluster_id(servers, timeout=ANSWER_WITHIN_SECONDS)
     collected(settings, servers, cluster, _log.warning).database.close()
 

@@ -24,7 +24,18 @@ WAIT_SECONDS = 1.0
 @lru_cache(maxsize=1)
 def sources() -> Sources:
     """The sources, by the settings of this process."""
-    settings = Settings()
+    return sources_of(Settings())
+
+
+def sources_of(settings: Settings) -> Sources:
+    """The sources, by settings.
+
+    In Postgres the dashboard's role may read one schema: `shop migrate` has put views of the log
+    and of the proofs into that of the projections. Nothing else can be asked for.
+    """
+    if settings.on_postgres:
+        readable = settings.database("report")
+        return Sources(readable, readable, settings.currency, readable, health=None)
     health = InBackground(
         partial(health_of, settings), LOOK_EVERY_SECONDS, USELESS_AFTER_SECONDS, WAIT_SECONDS
     )

@@ -15,10 +15,12 @@ from cli.letter_view import as_json, print_letter, print_letters
 from cli.settings import Settings
 from domain.errors import BrokerError, ShopError
 from domain.letters import LetterState
+from domain.principals import Principal
 from event_log.outbox import Relay, waiting
 from services.letter_store import Letter
 from services.letters import LetterDesk
 from transport.cluster import ClusterView
+from transport.servers import Servers
 
 dead_letters_app = typer.Typer(
     help="What could not be handled: look, mend, send again.", no_args_is_help=True
@@ -168,7 +170,7 @@ def _desk(settings: Settings) -> LetterDesk:
     return desk
 
 
-def _reached(settings: Settings) -> tuple[LetterDesk, str]:
+def _reached(settings: Settings) -> tuple[LetterDesk, Servers]:
     """The letter desk, up to date, and where its broker is.
 
     What a former command could not publish is published now.
@@ -176,7 +178,7 @@ def _reached(settings: Settings) -> tuple[LetterDesk, str]:
     Raises:
         BrokerError: the broker is away.
     """
-    servers, cluster = wait_for_topics(settings, seconds=5)
+    servers, cluster = wait_for_topics(settings, Principal.OPERATOR, seconds=5)
     desk = collected(settings, servers, cluster, _warn)
     if left := waiting(desk.database):
         _warn(f"{left:,} letters of a former `send` were not out yet: they are sent now")
@@ -188,7 +190,7 @@ def _reached(settings: Settings) -> tuple[LetterDesk, str]:
 
 
 def collected(
-    settings: Settings, servers: str, cluster: str, refused: Callable[[str], None]
+    settings: Settings, servers: Servers, cluster: str, refused: Callable[[str], None]
 ) -> LetterDesk:
     """The letter desk with all that the dead-letter topics have by now.
 
@@ -208,7 +210,7 @@ def collected(
     return desk
 
 
-def _publish(desk: LetterDesk, servers: str) -> None:
+def _publish(desk: LetterDesk, servers: Servers) -> None:
     try:
         Relay(desk.database, publisher(servers)).drain()
     except BrokerError as error:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from cli.asking import Style, ask_all
 from cli.broker import ensure_broker
-from cli.composition import open_report
+from cli.composition import PROJECTOR, open_report
 from cli.console import err, out
 from cli.dashboard import first_free, page_url
 from cli.place import Placed, place
@@ -46,18 +46,19 @@ def demo(
         broker = ensure_broker(settings, err)
         supervisor = Supervisor(
             settings.home / "logs",
-            {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers},
+            {"KAFKA_BOOTSTRAP_SERVERS": str(broker.bootstrap_servers)},
             interrupts,
         )
         try:
-            settings = settings.model_copy(update={"bootstrap_servers": broker.bootstrap_servers})
+            named = str(broker.bootstrap_servers)
+            settings = settings.model_copy(update={"bootstrap_servers": named})
             create_topics(
                 broker.bootstrap_servers,
                 settings.partitions,
                 settings.replication,
                 settings.retention_days,
             )
-            _start_services(supervisor, style, payments)
+            _start_services(supervisor, style, payments, projector=settings.on_postgres)
             port = first_free(LOOPBACK, settings.dashboard_port)
             supervisor.start("dashboard", "dashboard", "--port", str(port))
             began = time.monotonic()
@@ -80,8 +81,10 @@ def demo(
     return placed
 
 
-def _start_services(supervisor: Supervisor, style: Style, payments: int) -> None:
-    for name in ("order", "warehouse", "recorder"):
+def _start_services(
+    supervisor: Supervisor, style: Style, payments: int, *, projector: bool
+) -> None:
+    for name in ("order", "warehouse", "recorder", *([PROJECTOR] if projector else [])):
         supervisor.start(name, "run", name)
     for number in range(1, payments + 1):
         name = "payment" if style is Style.EVENTS else "responder"

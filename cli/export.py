@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.composition import open_report
+from cli.composition import read_report
 from cli.console import out, print_json
 from cli.report import moment_asked_for
 from cli.settings import Settings
@@ -16,7 +16,6 @@ from reporting.export import By, cut, days_in_words, periods
 from reporting.exports import FORMS, form_named
 from reporting.figure import as_fields, stamp
 from reporting.history import position_at, report_at
-from reporting.projector import catch_up
 from reporting.report import report
 
 _DAY = "%Y-%m-%d"
@@ -56,9 +55,8 @@ def export(
         raise typer.BadParameter(str(error)) from error
     if file.exists() and not force:
         raise ShopError(f"{file} is there already: name another file, or give --force")
-    log, projections = open_report(settings)
+    log, projections = read_report(settings, newest=then is None)
     if then is None:
-        catch_up(log, projections)
         whole = report(projections, settings.currency)
     else:
         whole, _ = report_at(log, projections, position_at(log, then), settings.currency)

@@ -12,27 +12,39 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
+from cli.access import acl_app
 from cli.asking import Style, ask_all
 from cli.broker import broker_app
-from cli.composition import SERVICES, bootstrap_servers, worker
-from cli.console import err, log_to_stderr, out, print_json
+from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, worker
+from cli.console import err, log_to_stderr, logs_are_json, out, print_json
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
 from cli.demo import PURCHASES, demo
 from cli.export import export
+from cli.migrate import migrate
 from cli.place import Placed, place
+from cli.projecting import run_projector
 from cli.prove import prove
 from cli.replay import replay
 from cli.report import print_report
 from cli.requests import ask, requests
 from cli.responding import RESPONDER, run_responder
+from cli.secrets_folder import secrets_app
 from cli.settings import Settings
 from cli.status import status
+from cli.telemetry import telling
 from domain.errors import ShopError
+from event_log.database import reason
 from transport.topics import create_topics
 
+_log = logging.getLogger(__name__)
+
 EXIT_REFUSED = 3
+
+ORDER = "order"
+"""The service that places orders, whichever command does."""
 
 app = typer.Typer(
     help="Orders to revenue on Apache Kafka.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -41,6 +53,8 @@ topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True)
 app.add_typer(broker_app, name="broker")
 app.add_typer(topics_app, name="topics")
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(acl_app, name="acl")
+app.add_typer(secrets_app, name="secrets")
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many in date order.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for a script to read.")]
@@ -59,17 +73,22 @@ def topics_create() -> None:
 
 @app.command("run")
 def run_service(
-    service: Annotated[str, typer.Argument(help=" | ".join([*SERVICES, RESPONDER]))],
+    service: Annotated[str, typer.Argument(help=" | ".join([*SERVICES, RESPONDER, PROJECTOR]))],
 ) -> None:
     """Run a service until SIGTERM or Ctrl-C."""
-    names = [*SERVICES, RESPONDER]
+    names = [*SERVICES, RESPONDER, PROJECTOR]
     if service not in names:
         raise typer.BadParameter(f"{service!r} is not one of {', '.join(names)}")
-    if service == RESPONDER:
-        run_responder(Settings())
-        return
-    logging.getLogger("streams.worker").setLevel(logging.INFO)
-    worker(Settings(), service).run()
+    log_to_stderr(service)
+    with telling(service):
+        if service == RESPONDER:
+            run_responder(Settings())
+            return
+        if service == PROJECTOR:
+            run_projector(Settings())
+            return
+        logging.getLogger("streams.worker").setLevel(logging.INFO)
+        worker(Settings(), service).run()
 
 
 @app.command("place")
@@ -82,12 +101,13 @@ def place_file(
     ] = Style.EVENTS,
 ) -> None:
     """Place the purchases of a file as orders, in date order."""
-    if style is Style.EVENTS:
-        placed = place(Settings(), file, limit, rate)
-    elif rate is not None:
+    if rate is not None and style is not Style.EVENTS:
         raise typer.BadParameter("--rate goes with --style events")
-    else:
-        placed = ask_all(Settings(), file, style, limit)
+    with telling(ORDER):
+        if style is Style.EVENTS:
+            placed = place(Settings(), file, limit, rate)
+        else:
+            placed = ask_all(Settings(), file, style, limit)
     out.print(f"{placed.orders:,} orders placed, {placed.new:,} of them for the first time")
     _say_refused(placed)
 
@@ -99,6 +119,7 @@ app.command("ask")(ask)
 app.command("requests")(requests)
 app.command("status")(status)
 app.command("prove")(prove)
+app.command("migrate")(migrate)
 app.command("export")(export)
 
 
@@ -134,7 +155,9 @@ def run_demo(
 ) -> None:
     """Run the main job: broker, services, dashboard, all orders, and the report."""
     stay = sys.stdout.isatty() and not leave
-    _say_refused(demo(Settings(), file, style, orders, payments, stay=stay))
+    with telling(ORDER):
+        placed = demo(Settings(), file, style, orders, payments, stay=stay)
+    _say_refused(placed)
 
 
 def _say_refused(placed: Placed) -> None:
@@ -153,6 +176,11 @@ def run() -> None:
     except ShopError as error:
         err.print(f"shop: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
+    except DBAPIError as error:
+        # A right that a role hasn't, a server that is away: without the statement and its values.
+        why = f"shop: a database can't be used: {reason(error)}"
+        err.print(why, style="red", markup=False, highlight=False)
+        sys.exit(1)
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"]).upper()
@@ -165,6 +193,11 @@ def run() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        if not logs_are_json():
+            raise
+        _log.critical("an error of the program itself", exc_info=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from cli.console import progress_bar
 from cli.settings import Settings
 from domain.contracts import NewOrder
 from domain.errors import PurchaseLineError, ShopError
+from domain.principals import Principal
 from domain.purchases import PurchaseFile
 from event_log.outbox import Relay
 
@@ -79,7 +80,7 @@ def place(
     """
     orders, refused = read_purchases(file, settings.currency)
     orders = orders[:limit]
-    servers, cluster = wait_for_topics(settings, seconds=10)
+    servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
     service = order_service(settings)
     service.database.bind_to_cluster(cluster)
     relay = Relay(service.database, publisher(servers))

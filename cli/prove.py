@@ -84,7 +84,7 @@ def prove(
 
 
 def databases_of(settings: Settings) -> Databases:
-    """The files that a proof looks at."""
+    """Where what a proof looks at is."""
     return Databases(*(settings.database(name) for name in ("event_log", "report", "order")))
 
 

@@ -18,7 +18,7 @@ from cli.console import RateColumn, err, out, print_json, progress_bar
 from cli.report import moment
 from cli.settings import Settings
 from domain.contracts import AuthorizationFailed, payload_of
-from domain.errors import BrokerError, ContractError, ShopError, StoreError
+from domain.errors import ContractError, ShopError, StoreError
 from event_log.database import Database
 from event_log.log import RecordedEvent, last_position, read
 from reporting import replay as replaying
@@ -33,7 +33,9 @@ from transport.cluster import ClusterView
 from transport.codec import decode
 from transport.envelope import Envelope, to_headers
 from transport.records import Outgoing
+from transport.servers import Servers
 from transport.topics import TOPICS, dead_letter_topic, topic_config
+from transport.trouble import Tried, trouble
 
 PUBLISHED_AT_ONCE = 5000
 """Events that are sent before the broker's answers are waited for."""
@@ -155,7 +157,7 @@ def _republish(
         out.print(f"{published:,} events published to {topic}, positions {first:,} to {last:,}")
 
 
-def _publish(log: Database, servers: str, topic: str, first: int, last: int) -> int:
+def _publish(log: Database, servers: Servers, topic: str, first: int, last: int) -> int:
     """Publish the events of some positions, and return how many there are.
 
     Raises:
@@ -227,7 +229,7 @@ def _live_topics(settings: Settings) -> set[str]:
     return names | {dead_letter_topic(name) for name in names}
 
 
-def _prepare_topic(settings: Settings, servers: str, topic: str, *, resumed: bool) -> None:
+def _prepare_topic(settings: Settings, servers: Servers, topic: str, *, resumed: bool) -> None:
     """Create the topic, unless it is there and empty or wanted as it is.
 
     Raises:
@@ -242,9 +244,8 @@ def _prepare_topic(settings: Settings, servers: str, topic: str, *, resumed: boo
             admin.create_topics([new])[topic].result(timeout=30)
             return
     except KafkaException as error:
-        raise BrokerError(
-            f"topic {topic} can't be created on {servers}: {error.args[0].str()}"
-        ) from error
+        what = f"topic {topic} can't be created on {servers}"
+        raise trouble(servers, what, error, Tried("CREATE", topic)) from error
     records = 0 if resumed else sum(ClusterView(servers).ends([topic]).values())
     if records:
         raise ShopError(

@@ -11,7 +11,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from cli.composition import open_report
+from cli.composition import read_report
 from cli.console import out, print_json, progress_bar
 from cli.settings import Settings
 from domain.errors import ContractError
@@ -28,7 +28,6 @@ from reporting.history import (
     position_at,
     report_at,
 )
-from reporting.projector import catch_up
 from reporting.report import (
     REASONS,
     LateMonth,
@@ -81,12 +80,11 @@ def print_report(
     settings = Settings()
     then = moment_asked_for(as_of, at_position)
     other = None if compare_to is None else moment(compare_to, "--compare-to")
-    log, projections = open_report(settings)
+    log, projections = read_report(settings, newest=then is None and other is None)
     if other is not None:
         _print_comparison((log, projections), settings.currency, then, other, orders, json=json)
         return
     if then is None:
-        catch_up(log, projections)
         found, late = report_and_late(projections, settings.currency)
     else:
         with _reading() as progress:

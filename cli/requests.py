@@ -14,6 +14,7 @@ from cli.asking import ASK_SECONDS, desk
 from cli.composition import order_service
 from cli.console import err, out, print_json
 from cli.settings import Settings
+from cli.telemetry import telling
 from domain.contracts import NewOrder
 from domain.errors import ShopError
 from domain.house_accounts import house_address
@@ -42,7 +43,7 @@ def ask(
         items=1,
         billing_address=house_address(customer),
     )
-    with desk(settings, _show if trace else None) as made:
+    with telling("order"), desk(settings, _show if trace else None) as made:
         began = time.perf_counter()
         outcome = made.requester.authorize(asked, timeout)
         milliseconds = (time.perf_counter() - began) * 1000

@@ -1,22 +1,26 @@
 """Settings, all from the environment; `shop settings` prints them."""
 
+import json
 import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
 )
 
-from domain.errors import ShopError
+from domain.errors import ShopError, StoreError
 from domain.house_accounts import HouseAccounts
 from domain.money import parse_amount
+from event_log.database import Place
+from event_log.postgres import PostgresSchema, has_password, with_password
 from services.watchdog import STALLED_AFTER_SECONDS
 
 Divisor = Annotated[int, Field(ge=1)]
@@ -72,6 +76,11 @@ class Settings(BaseSettings):
         validation_alias=_kafka("SSL_CA"),
         description="the certificate (PEM) of the authority that the brokers' are signed by",
     )
+    principals: Path | None = Field(
+        None,
+        description="a folder with a folder for each principal, as `shop secrets create` makes it: "
+        "what `shop migrate` and `shop acl apply` read all names' passwords from",
+    )
     database_url: str | None = Field(
         None,
         description="a Postgres database, postgresql://role@host/database, a schema of which each "
@@ -118,7 +127,40 @@ class Settings(BaseSettings):
         description="seconds without progress after which a service with records ends itself, to "
         "be started again; more than the 60 that a locked database is tried for",
     )
+    logs: Literal["plain", "json"] | None = Field(
+        None, description="how log lines are written; else plain on a terminal, and JSON elsewhere"
+    )
     dashboard_port: Port | None = Field(None, description="the dashboard's port; else 8501 or free")
+    oidc_metadata_url: str | None = Field(
+        None,
+        description="the OpenID provider by which people log in to the dashboard: where its "
+        "discovery document is; it needs the five below, too",
+    )
+    oidc_client_id: str | None = Field(None, description="what that provider knows it as")
+    oidc_client_secret: SecretStr | None = Field(None, description="its password there")
+    oidc_cookie_secret: SecretStr | None = Field(
+        None, description="what logins in a browser are signed by: 32 random characters or more"
+    )
+    oidc_redirect_uri: str | None = Field(
+        None, description="the dashboard's address for people, and /oauth2callback after it"
+    )
+    oidc_allowed: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="who may look: e-mail addresses and whole domains (JSON list, or with commas)",
+    )
+    oidc_hours: Annotated[float, Field(gt=0, le=720)] = Field(
+        12, description="hours after which one has to log in again"
+    )
+
+    @field_validator("oidc_allowed", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        """A JSON list as such, and any other text taken apart at its commas."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @classmethod
     def settings_customise_sources(
@@ -140,9 +182,35 @@ class Settings(BaseSettings):
         secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder)
         return init_settings, env_settings, secrets
 
-    def database(self, name: str) -> Path:
-        """Where a service's own database file is."""
-        return self.home / "databases" / f"{name}.sqlite"
+    @field_validator("database_url")
+    @classmethod
+    def _has_no_password(cls, url: str | None) -> str | None:
+        # No ValueError: pydantic would repeat the address in it.
+        try:
+            refused = url is not None and has_password(url)
+        except StoreError as error:
+            raise StoreError(f"SHOP_DATABASE_URL: {error}") from None
+        if refused:
+            raise StoreError(
+                "SHOP_DATABASE_URL has a password in it, which everybody sees who sees settings: "
+                "take it out, and set SHOP_DATABASE_PASSWORD, or write it to a file "
+                f"shop_database_password in the folder that {SECRETS} names"
+            )
+        return url
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the databases are schemas of a Postgres database, and no files of the home."""
+        return self.database_url is not None
+
+    def database(self, name: str) -> Place:
+        """Where a service's own database is."""
+        if self.database_url is None:
+            return self.home / "databases" / f"{name}.sqlite"
+        if self.database_password is None:
+            return PostgresSchema(self.database_url, name)
+        secret = self.database_password.get_secret_value()
+        return PostgresSchema(with_password(self.database_url, secret), name)
 
     def house_accounts(self) -> HouseAccounts:
         """The rules that give every customer number an account.

@@ -13,13 +13,14 @@ from event_log.outbox import waiting
 from reporting.projector import catch_up
 from services.recorder import RecorderService
 from transport.cluster import ClusterView
+from transport.servers import Servers
 
 POLL_SECONDS = 0.2
 
 
 def wait_until_settled(
     settings: Settings,
-    servers: str,
+    servers: Servers,
     check: Callable[[], None] = lambda: None,
     stalled_after: float | None = None,
 ) -> int:

@@ -1,17 +1,15 @@
 """What `shop status` finds out: of the broker, the services, the report and dead letters."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import SQLModel
 
-from cli.composition import SERVICES, bootstrap_servers
+from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, looked_up
 from cli.responding import RESPONDER
 from cli.settings import Settings
 from domain.errors import BrokerError, StoreError
@@ -20,8 +18,8 @@ from domain.status import Facts, living, stands_still
 from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
-from reporting.projector import ProjectedRow, position
-from reporting.read_only import look_up
+from reporting.progress import LogView
+from reporting.projector import LOG, ProjectedRow, position, projected
 from request_reply.responder import GROUP
 from services.letter_store import LetterActionRow, LetterRow, all_letters
 from services.letters import open_letters
@@ -30,21 +28,24 @@ from services.payment import PaymentService
 from services.recorder import RecorderService
 from services.stored import Stored, stored
 from services.warehouse import WarehouseService
+from services.watchdog import Looks
 from transport.clients import cluster_id
 from transport.cluster import ClusterView, Group
+from transport.servers import Servers
 from transport.topics import PAYMENT_REQUESTS, TOPICS, TopicPartition, dead_letter_topic
 
 ANSWER_WITHIN_SECONDS = 5.0
 """How long the broker has for each answer."""
 
-Read = TypeVar("Read")
-
 
 class Source(NamedTuple):
-    """Where a service is found: its database, its consumer group, the topics it reads."""
+    """Where a service is found: its database, its consumer group, the topics it reads.
+
+    One without a group reads no topics of Kafka's.
+    """
 
     database: str
-    group: str
+    group: str | None
     topics: Collection[str]
     twin: str | None = None
     """Another service that does the same work, asked another way."""
@@ -56,18 +57,21 @@ SOURCES = {
     RESPONDER: Source("payment", GROUP, (PAYMENT_REQUESTS,), "payment"),
     "warehouse": Source("warehouse", "shop-warehouse", WarehouseService.subscriptions),
     "recorder": Source("event_log", "shop-recorder", RecorderService.subscriptions),
+    PROJECTOR: Source("report", None, (LOG.topic,)),
 }
-assert SOURCES.keys() == {*SERVICES, RESPONDER}  # noqa: S101 a service that is forgotten is seen
+_NAMES = {*SERVICES, RESPONDER, PROJECTOR}
+assert SOURCES.keys() == _NAMES  # noqa: S101 a service that is forgotten is seen
 
 
 @dataclass(frozen=True)
 class Found:
     """All that one look found; `None` is what nobody knows.
 
-    `troubles` say why something beside broker and services is not known.
+    `troubles` say why something beside broker and services is not known. `broker_asked` is not so
+    where only a service was looked at that needs none.
     """
 
-    servers: str | None
+    servers: Servers | None
     broker_trouble: str | None = None
     services: Sequence[Facts] = ()
     groups: Mapping[str, Group] = field(default_factory=dict)
@@ -75,6 +79,7 @@ class Found:
     log_position: int | None = None
     report_position: int | None = None
     troubles: Sequence[str] = ()
+    broker_asked: bool = True
 
 
 def find_out(settings: Settings, now: datetime, only: str | None = None) -> Found:
@@ -86,17 +91,21 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
         only: a service to look at alone, without groups, dead letters and report.
     """
     known = {name: _stored(settings, name) for name in ([only] if only else SOURCES)}
+    apart = [_projector(settings, known.pop(PROJECTOR), now)] if PROJECTOR in known else []
+    if only and apart:
+        return Found(None, services=apart, broker_asked=False)
     try:
         servers = bootstrap_servers(settings)
         cluster_id(servers, timeout=ANSWER_WITHIN_SECONDS)
         cluster = ClusterView(servers, ANSWER_WITHIN_SECONDS)
         facts = [_facts(settings, cluster, name, found, now) for name, found in known.items()]
-        found = Found(servers, services=_beside_twins(facts, now))
+        found = Found(servers, services=[*_beside_twins(facts, now), *apart])
         if not only:
             found = _with_letters(settings, cluster, replace(found, groups=_groups(cluster)))
     except BrokerError as error:
         facts = [_without_broker(name, found) for name, found in known.items()]
-        found = Found(settings.bootstrap_servers, str(error), _beside_twins(facts, now))
+        services = [*_beside_twins(facts, now), *apart]
+        found = Found(settings.bootstrap_servers, str(error), services)
     return found if only else _with_positions(settings, found)
 
 
@@ -110,7 +119,7 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
     """
     ends = cluster.ends(dead_letter_topic(topic.name) for topic in TOPICS)
     try:
-        known = _looked_up(
+        known = looked_up(
             settings.database("dead_letters"),
             lambda connection: (next_offsets(connection), _open_letters(connection)),
             *(LetterRow, LetterActionRow, PositionRow),
@@ -135,9 +144,9 @@ def _with_positions(settings: Settings, found: Found) -> Found:
     # Where the log can't be read, the recorder's line says so.
     with suppress(StoreError):
         log = settings.database("event_log")
-        found = replace(found, log_position=_looked_up(log, _last_event, EventRow))
+        found = replace(found, log_position=looked_up(log, _last_event, EventRow))
     try:
-        reached = _looked_up(settings.database("report"), position, ProjectedRow)
+        reached = looked_up(settings.database("report"), position, ProjectedRow)
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"report: {error}"])
     return replace(found, report_position=reached)
@@ -148,35 +157,22 @@ def _last_event(connection: Connection) -> int:
 
 
 def _groups(cluster: ClusterView) -> dict[str, Group]:
-    found = cluster.groups(source.group for source in SOURCES.values())
-    return {name: found[source.group] for name, source in SOURCES.items()}
+    groups = {name: source.group for name, source in SOURCES.items() if source.group is not None}
+    found = cluster.groups(groups.values())
+    return {name: found[group] for name, group in groups.items()}
 
 
 def _stored(settings: Settings, name: str) -> Stored | StoreError:
     """What the service's database says, or why it can't be read."""
     source = SOURCES[name]
     try:
-        found = _looked_up(
+        found = looked_up(
             settings.database(source.database),
             lambda connection: stored(connection, name, source.topics),
         )
     except StoreError as error:
         return error
     return found or Stored()
-
-
-def _looked_up(
-    path: Path, read: Callable[[Connection], Read], *tables: type[SQLModel]
-) -> Read | None:
-    """What `read` finds in a database; `None` where that, or one of its tables, isn't there yet.
-
-    Raises:
-        StoreError: the database can't be read.
-    """
-    try:
-        return look_up(path, read, *tables)
-    except (SQLAlchemyError, OSError) as error:
-        raise StoreError(f"database {path} can't be read: {reason(error)}") from error
 
 
 def _without_broker(name: str, known: Stored | StoreError) -> Facts:
@@ -192,8 +188,28 @@ def _without_broker(name: str, known: Stored | StoreError) -> Facts:
     )
 
 
+def _projector(settings: Settings, known: Stored | StoreError, now: datetime) -> Facts:
+    """How the projector does; it asks no broker.
+
+    With SQLite nothing waits for it: whoever shows projections brings them up to date.
+    """
+    log = settings.database("event_log")
+    try:
+        reached = looked_up(settings.database("report"), projected, ProjectedRow)
+        if isinstance(known, Stored):
+            known = replace(known, next=reached or {})
+        facts = _facts(settings, LogView(log), PROJECTOR, known, now)
+    except StoreError as error:
+        return Facts(PROJECTOR, trouble=str(error))
+    except (SQLAlchemyError, OSError) as error:
+        return Facts(PROJECTOR, trouble=f"database {log} can't be read: {reason(error)}")
+    # Before there is a log nobody knows how far it goes.
+    partitions = facts.partitions or None
+    return replace(facts, partitions=partitions, needed=settings.on_postgres)
+
+
 def _facts(
-    settings: Settings, cluster: ClusterView, name: str, known: Stored | StoreError, now: datetime
+    settings: Settings, cluster: Looks, name: str, known: Stored | StoreError, now: datetime
 ) -> Facts:
     facts = _without_broker(name, known)
     if isinstance(known, StoreError):

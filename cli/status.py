@@ -119,12 +119,15 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
             "" if facts.early is None else f"{facts.early:,}",
         )
     away = ", which does not answer" if found.servers and found.broker_trouble else ""
-    lines: list[Any] = [Text(f"broker: {found.servers or 'none'}{away}"), table]
+    lines: list[Any] = [Text(f"broker: {found.servers or 'none'}{away}")]
+    lines = [*lines, table] if found.broker_asked else [table]
     if found.log_position is not None:
         reached = found.report_position or 0
         lines.append(Text(f"log at position {found.log_position:,}, report at {reached:,}"))
     # One line where it may be searched for, all of it where it is looked at.
     folded: Any = {"no_wrap": False, "overflow": "fold"} if out.is_terminal else {}
+    if away and found.broker_trouble not in wrong:
+        lines.append(Text(str(found.broker_trouble), style="red", **folded))
     lines += [Text(sentence, style="red", **folded) for sentence in wrong]
     return Lines(*lines, Text("" if wrong else "nothing is wrong", style="green"))
 
@@ -146,7 +149,12 @@ def _as_json(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str]) ->
     return {
         "ok": not wrong,
         "wrong": list(wrong),
-        "broker": {"bootstrap_servers": found.servers, "reachable": found.broker_trouble is None},
+        "broker": {
+            "bootstrap_servers": None if found.servers is None else str(found.servers),
+            "reachable": found.broker_trouble is None,
+        }
+        if found.broker_asked
+        else None,
         "services": {
             facts.name: _service(found, facts, verdict)
             for facts, verdict in zip(found.services, verdicts, strict=True)

@@ -12,6 +12,8 @@
     │   └── IdReused           an event id that stood for something else before
     ├── PurchaseLineError      a line of the purchase file that is no purchase
     ├── BrokerError            the broker can't be had, started or reached
+    │   ├── NotLetIn           it is there, and password, certificate or protocol is the wrong one
+    │   ├── AccessDenied       a right that this process's principal doesn't have
     │   └── JarError           a jar that can't be downloaded, or isn't the one recorded
     ├── StoreError             a database that can't be used as it is
     │   └── ForeignCluster     a database that was fed by another Kafka cluster
@@ -57,6 +59,14 @@ class PurchaseLineError(ShopError):
 
 class BrokerError(ShopError):
     """The broker can't be had, started or reached."""
+
+
+class NotLetIn(BrokerError):
+    """A broker that is there, with which a password, a certificate or the protocol doesn't fit."""
+
+
+class AccessDenied(BrokerError):
+    """Something that the broker doesn't let this process's principal do."""
 
 
 class JarError(BrokerError):

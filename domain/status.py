@@ -49,7 +49,8 @@ class Facts:
     `partitions` are named as people write them, ``orders[2]``, and are `None` while the broker
     doesn't say where they end; `stuck` are those with a record that waits too long already.
     `twin_runs` says that another service over the same database has a living process: it
-    publishes the outbox of both, and does the work of one that was never started.
+    publishes the outbox of both, and does the work of one that was never started. One that is not
+    `needed` may be away though records wait: others do its work.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Facts:
     outbox_since: datetime | None = None
     early: int | None = None
     twin_runs: bool = False
+    needed: bool = True
     trouble: str | None = None
 
     @property
@@ -92,7 +94,8 @@ def judge(facts: Facts, now: datetime) -> Verdict:
         return Verdict(Word.UNKNOWN, wrong=[f"{facts.name}: {facts.trouble}"])
     alive, gone = living(facts.beats, now), missing(facts.beats, now)
     wrong = [*_missed(facts.name, gone, now), *_stuck(facts)]
-    if not alive and facts.lag and not (facts.twin_runs and not facts.was_started):
+    done_by_twin = facts.twin_runs and not facts.was_started
+    if not alive and facts.lag and facts.needed and not done_by_twin:
         wrong.append(f"{facts.name}: {_records(facts.lag)} to be handled, and no process runs")
     wrong += _outbox(facts, now, relayed=bool(alive) or facts.twin_runs)
     return Verdict(_word(facts, now, alive, gone), alive, gone, wrong)

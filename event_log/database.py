@@ -24,6 +24,7 @@ from tenacity import (
 )
 
 from domain.errors import ForeignCluster, StoreError
+from event_log import revisions
 from event_log.postgres import PostgresSchema
 from event_log.sqlite import SqliteFile
 
@@ -31,8 +32,8 @@ _log = logging.getLogger(__name__)
 
 RETRY_FOR_SECONDS = 60
 
-SCHEMA_VERSION = 2
-"""What this version's tables look like; counted up with every change of a column."""
+on_retry: list[Callable[[], None]] = []
+"""Called each time that a transaction is tried again, for whoever counts."""
 
 Result = TypeVar("Result")
 
@@ -45,7 +46,7 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
         """Write with six decimals, so that text order is time order."""
-        return None if value is None else _time_text(value)
+        return None if value is None else time_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         """Read as an aware UTC time."""
@@ -83,8 +84,8 @@ class Backend(Protocol):
     def connect(self) -> Engine:
         """An engine whose transactions hold the write lock, unless they are for reading."""
 
-    def claim(self, connection: Connection, version: int) -> None:
-        """Note the version of the tables, or refuse those of another one."""
+    def claim(self, connection: Connection) -> None:
+        """Make an empty place ready for tables, or refuse one that isn't empty."""
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""
@@ -96,27 +97,38 @@ class Backend(Protocol):
 class Database:
     """One service's own database: durable at its commit, one writer at a time.
 
-    Opening creates the file or the schema, and the given tables, where they are not there yet.
+    Opening makes the file or the schema, with the given tables, where there is nothing yet.
     """
 
-    def __init__(self, place: Place, tables: Sequence[type[SQLModel]]) -> None:
+    def __init__(self, place: Place, tables: Sequence[type[SQLModel] | Table]) -> None:
         """Open the database at `place`.
 
         Raises:
-            StoreError: it can't be reached or written, is no database, or was made by another
-                version of the project.
+            StoreError: it can't be reached or written, is no database, or has tables of another
+                revision than this program's.
         """
         self.place = place
         self.backend: Backend = SqliteFile(place) if isinstance(place, Path) else place
         self.engine = self.backend.connect()
-        models: list[type[SQLModel]] = [ClusterRow, *tables]
-        create = [table_of(model) for model in models]
+        self.tables = [
+            each if isinstance(each, Table) else table_of(each) for each in (ClusterRow, *tables)
+        ]
         try:
-            with self.engine.begin() as connection:
-                self.backend.claim(connection, SCHEMA_VERSION)
-                SQLModel.metadata.create_all(connection, tables=create)
+            with self.reading() as connection:
+                made = revisions.is_current(connection, self)
+            if not made:
+                self._make()
         except (DBAPIError, sqlite3.DatabaseError) as error:
             raise StoreError(f"database {self} can't be opened: {reason(error)}") from error
+
+    def _make(self) -> None:
+        with self.engine.begin() as connection:
+            # Another process may have made it since.
+            if revisions.is_current(connection, self):
+                return
+            self.backend.claim(connection)
+            SQLModel.metadata.create_all(connection, self.tables, checkfirst=False)
+            revisions.stamp(connection)
 
     def __str__(self) -> str:
         """Which database it is, for messages."""
@@ -188,6 +200,8 @@ class Database:
             ) from error
 
     def _say_why(self, state: RetryCallState) -> None:
+        for tell in on_retry:
+            tell()
         why = state.outcome.exception() if state.outcome else None
         _log.warning(
             "database %s can't be written, attempt %d, trying again: %s",
@@ -233,7 +247,8 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 @lru_cache(maxsize=4096)
-def _time_text(instant: datetime) -> str:
+def time_text(instant: datetime) -> str:
+    """An aware time as a column has it: RFC 3339 in UTC with six decimals."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 

@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -25,11 +25,18 @@ class GroupCommit(Generic[Item]):
     """
 
     def __init__(
-        self, database: Database, work: Callable[[Connection, Sequence[Item]], object]
+        self,
+        database: Database,
+        work: Callable[[Connection, Sequence[Item]], Any],
+        committed: Callable[[Any], None] = lambda _: None,
     ) -> None:
-        """Begin; `work` carries out items in a transaction, and `close` ends it."""
+        """Begin; `work` carries out items in a transaction, and `close` ends it.
+
+        What `work` returned is given to `committed` after the commit.
+        """
         self._database = database
         self._work = work
+        self._committed = committed
         self._waiting: queue.SimpleQueue[tuple[Item, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
@@ -59,14 +66,15 @@ class GroupCommit(Generic[Item]):
             return
         items = [item for item, _ in waiting]
         try:
-            self._database.in_transaction(lambda connection: self._work(connection, items))
+            done = self._database.in_transaction(lambda connection: self._work(connection, items))
         except Exception as error:  # noqa: BLE001 it goes to whoever submitted the item
             if len(waiting) == 1 or isinstance(error, StoreError):
-                for _, done in waiting:
-                    done.set_exception(error)
+                for _, future in waiting:
+                    future.set_exception(error)
                 return
             for each in waiting:
                 self._commit([each])
             return
-        for _, done in waiting:
-            done.set_result(None)
+        self._committed(done)
+        for _, future in waiting:
+            future.set_result(None)

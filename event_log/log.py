@@ -80,6 +80,13 @@ class RepeatRow(SQLModel, table=True):
     event_id: str
 
 
+class Appended(NamedTuple):
+    """What came of deliveries that are not new: repeats, and ids that stand for something else."""
+
+    repeats: list[Delivery]
+    reused: list[tuple[Delivery, IdReused]]
+
+
 _events = table_of(EventRow)
 _repeats = table_of(RepeatRow)
 
@@ -88,9 +95,7 @@ append_only(_events, "the event log is append-only")
 _canonical = msgspec.json.Encoder().encode
 
 
-def append(
-    connection: Connection, deliveries: Sequence[Delivery], now: datetime
-) -> list[tuple[Delivery, IdReused]]:
+def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime) -> Appended:
     """Append events that the log doesn't have, in order.
 
     Args:
@@ -99,7 +104,8 @@ def append(
         now: the time of recording (UTC, aware).
 
     Returns:
-        The deliveries that were refused: the log has their id, with another body.
+        What was not appended: repeats; and what was refused, since the log has its id with another
+        body.
 
     Raises:
         StoreError: another event was recorded at the same topic, partition and offset.
@@ -128,7 +134,7 @@ def append(
                 for delivery in repeats
             ],
         )
-    return reused
+    return Appended(repeats, reused)
 
 
 def event_id_of(delivery: Delivery) -> str:

@@ -11,15 +11,21 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from domain.errors import StoreError
+from event_log.revisions import unnumbered
 
 LOCK_TIMEOUT_SECONDS = 10
 CONNECT_TIMEOUT_SECONDS = 10
 
-VERSION_TABLE = "schema_version"
-"""Says in one row which version's tables a schema has."""
-
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _WRITING = "write"
+_OPEN = "open"
+_RIGHTS = """
+SELECT oid IS NOT NULL,
+    CASE WHEN oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+        ELSE has_schema_privilege(oid, 'CREATE') END,
+    oid IS NULL OR has_schema_privilege(oid, 'USAGE')
+FROM (VALUES (1)) AS one LEFT JOIN pg_namespace ON nspname = %(schema)s
+"""
 
 _PASSING = ("08", "40001", "40P01", "53", "55P03", "57P01", "57P02", "57P03", "58030", "25006")
 """What may be over in a moment, by the beginning of its SQLSTATE.
@@ -86,31 +92,40 @@ class PostgresSchema:
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             },
         )
+        event.listen(engine, "connect", self._say_open)
         event.listen(engine, "begin", self._begin)
         return engine
 
-    def claim(self, connection: Connection, version: int) -> None:
-        """Make the schema where it is missing, and note the version of its tables or refuse it."""
+    def is_open_elsewhere(self, connection: Connection) -> bool:
+        """Whether another process has the schema open; if not, none can until the transaction ends.
+
+        Args:
+            connection: a transaction of an engine that `connect` made.
+        """
+        take = f"SELECT pg_try_advisory_xact_lock({self._key(_OPEN)})"
+        return not connection.exec_driver_sql(take).scalar()
+
+    def claim(self, connection: Connection) -> None:
+        """Make an empty schema, or refuse one that isn't empty."""
         run = connection.exec_driver_sql
         encoding = run("SHOW server_encoding").scalar()
         if encoding != "UTF8":
             raise StoreError(f"database {self} is encoded in {encoding}: it must be in UTF8")
-        there = run("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)", (self.schema,))
-        if not there.scalar():
-            run(f'CREATE SCHEMA "{self.schema}"')
-        tables = inspect(connection).get_table_names(self.schema)
-        if not tables:
-            run(f"CREATE TABLE {VERSION_TABLE} (version INTEGER NOT NULL)")
-            run(f"INSERT INTO {VERSION_TABLE} VALUES (%s)", (version,))  # noqa: S608 a constant
-            return
-        found = None
-        if VERSION_TABLE in tables:
-            found = run(f"SELECT version FROM {VERSION_TABLE}").scalar()  # noqa: S608 a constant
-        if found != version:
+        made, ours, usable = run(_RIGHTS, {"schema": self.schema}).one()
+        if made and not usable:
             raise StoreError(
-                f"database {self} has tables of version {found or 'unknown'}, and this program's "
-                f"are version {version}: use the program that made it, or a fresh schema"
+                f"database {self} can't be opened: its role has no right on this schema, which is "
+                "another service's"
             )
+        if inspect(connection).get_table_names(self.schema):
+            raise unnumbered(self)
+        if not ours:
+            raise StoreError(
+                f"database {self} is not there yet, and its role may not make it: run "
+                "`shop migrate` as the owner of the Postgres database"
+            )
+        if not made:
+            run(f'CREATE SCHEMA "{self.schema}"')
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""
@@ -141,6 +156,11 @@ class PostgresSchema:
                 except DBAPIError:
                     connection.invalidate()
 
+    def _say_open(self, connection: Any, _record: Any) -> None:
+        # Held as long as the connection; who changes tables waits for nobody's, or is told.
+        connection.execute(f"SELECT pg_advisory_lock_shared({self._key(_OPEN)})")
+        connection.commit()
+
     def _begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get("reading"):
             return
@@ -153,6 +173,29 @@ class PostgresSchema:
         # Advisory locks are one database's, and have numbers instead of names.
         digest = sha256(f"{self.schema} {purpose}".encode()).digest()
         return int.from_bytes(digest[:8], signed=True)
+
+
+def has_password(url: str) -> bool:
+    """Whether there is a password in an address.
+
+    Raises:
+        StoreError: the address can't be read.
+    """
+    found = _parsed(url)
+    return found.password is not None or any("password" in name for name in found.query)
+
+
+def with_password(url: str, password: str) -> str:
+    """The address with a password in it."""
+    return _parsed(url).set(password=password).render_as_string(hide_password=False)
+
+
+def with_option(url: str, option: str) -> str:
+    """The address with one more of the server's settings, such as ``lock_timeout=1000``."""
+    found = _parsed(url)
+    before = found.query.get("options", "")
+    changed = found.update_query_dict({"options": f"{before} -c {option}".strip()})
+    return changed.render_as_string(hide_password=False)
 
 
 def _parsed(url: str) -> URL:

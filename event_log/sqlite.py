@@ -12,8 +12,15 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from domain.errors import StoreError
+from event_log.revisions import unnumbered
 
 BUSY_TIMEOUT_SECONDS = 10
+
+HAS_REVISIONS = 3
+"""The `user_version` of files whose revision Alembic keeps.
+
+Versions before that had 0 to 2, and refuse a file with another one.
+"""
 
 _PASSING = frozenset(
     {
@@ -55,18 +62,12 @@ class SqliteFile:
         event.listen(engine, "begin", _begin)
         return engine
 
-    def claim(self, connection: Connection, version: int) -> None:
-        """Note the version of the tables, or refuse those of another one."""
-        found = connection.exec_driver_sql("PRAGMA user_version").scalar()
-        if found == version:
-            return
+    def claim(self, connection: Connection) -> None:
+        """Make an empty file ready for tables, or refuse one that isn't empty."""
         empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
         if not empty.scalar():
-            raise StoreError(
-                f"database {self} has tables of version {found}, and this program's are "
-                f"version {version}: use the program that made it, or a fresh SHOP_HOME"
-            )
-        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+            raise unnumbered(self)
+        connection.exec_driver_sql(f"PRAGMA user_version = {HAS_REVISIONS}")
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""

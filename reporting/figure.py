@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
+from sqlalchemy import text
+
 from domain.errors import StoreError
 from event_log.database import Database
 from event_log.log import GENESIS
 from reporting.proof_rows import as_chained
 
 _DAYS = ("first_day", "last_day")
+_HASHED = text("SELECT hash, recorded_time FROM event_log WHERE position = :position")
 
 HTML_ID = "figure"
 """The id of the script block that holds a figure's JSON object."""
@@ -69,9 +72,7 @@ def stamp(log: Database, position: int, currency: str) -> Stamp:
     if position == 0:
         return Stamp(0, GENESIS.hex(), None, currency)
     with log.reading() as connection:
-        row = connection.exec_driver_sql(
-            "SELECT hash, recorded_time FROM event_log WHERE position = ?", (position,)
-        ).first()
+        row = connection.execute(_HASHED, {"position": position}).first()
     if row is None:
         raise StoreError(
             f"the log {log} has no position {position}, which the projections have come to: "

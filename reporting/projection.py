@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sqlalchemy import MetaData, Table, quoted_name
 from sqlmodel import SQLModel
 
 from domain.contracts import Event
@@ -102,3 +103,14 @@ class Projection:
         """
         merge = self.merge
         return {key: merge(rows[key], new) if key in rows else new for key, new in made.items()}
+
+
+def shadow_table(projection: Projection) -> Table:
+    """The table in which a replay makes the rows of a projection, beside the live ones."""
+    live = table_of(projection.table)
+    name = f"{live.name}_replay"
+    table = live.to_metadata(MetaData(), name=name)
+    for index in table.indexes:
+        # Names of indexes are the schema's.
+        index.name = quoted_name(str(index.name).replace(live.name, name), None)
+    return table

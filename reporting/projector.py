@@ -3,7 +3,10 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache, partial
+from pathlib import Path
+from time import time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,14 +17,22 @@ from sqlmodel import Field, SQLModel
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOrder, OrderShipped
 from domain.errors import StoreError
 from event_log.database import Database, Int64, Place, table_of
+from event_log.inbox import PositionRow
 from event_log.log import GENESIS, EventRow
 from event_log.statements import insert_or_replace
-from reporting.projection import Key, Projection, Row, Told
+from event_log.workers import HeartbeatRow
+from reporting.projection import Key, Projection, Row, Told, shadow_table
 from reporting.projections import all_projections
+from reporting.telling import Telling, watch
+from services.telemetry import telemetry
 from transport.codec import type_name
+from transport.topics import TopicPartition
 
 BATCH = 5000
 """Most events in one transaction of the projections."""
+
+LOG = TopicPartition("event_log", 0)
+"""The log, as one who reads topics would see it: its offsets are how many events come before."""
 
 _REVENUE = "revenue"
 # What the log has was decoded strictly when it was recorded: here it need only be fast.
@@ -40,7 +51,18 @@ class ProjectedRow(SQLModel, table=True):
     hash: bytes
 
 
+class ReplayedRow(SQLModel, table=True):
+    """How far a projection's shadow has read the log; `refused` when its rows were found wrong."""
+
+    __tablename__ = "replayed"
+    projection: str = Field(primary_key=True)
+    position: int = Field(sa_type=Int64)
+    hash: bytes
+    refused: bool = False
+
+
 _projected = table_of(ProjectedRow)
+_positions = table_of(PositionRow)
 _events = table_of(EventRow)
 # Past the types of the columns: times stay text, which is a third of the cost.
 _TOLD = text(
@@ -87,8 +109,13 @@ def live(projection: Projection) -> View:
 
 
 def open_projections(place: Place) -> Database:
-    """Open the database of the projections."""
-    return Database(place, [ProjectedRow, *(each.table for each in all_projections().values())])
+    """Open the database of the projections, and of their replays."""
+    projections = all_projections().values()
+    tables: list[type[SQLModel]] = [ProjectedRow, ReplayedRow, PositionRow, HeartbeatRow]
+    live_tables = [each.table for each in projections]
+    # In a file, a replay's table takes the place of the live one, and is made each time.
+    shadows = [] if isinstance(place, Path) else map(shadow_table, projections)
+    return Database(place, [*tables, *live_tables, *shadows])
 
 
 def position(connection: Connection) -> int:
@@ -110,9 +137,18 @@ def catch_up(log: Database, projections: Database) -> int:
     """
     views = [live(projection) for projection in all_projections().values()]
     refuse_another_log(log, projections, views)
-    while take_in(log, projections, views):
+    telling = _telling(log, projections)
+    while take_in(log, projections, views, _note_progress, telling):
         pass
     return min(place.position for place in places(projections, views))
+
+
+def _telling(log: Database, projections: Database) -> Telling | None:
+    if not telemetry().on:
+        return None
+    watch(log, projections, position)
+    with projections.reading() as connection:
+        return Telling(projections, position(connection))
 
 
 def places(projections: Database, views: Iterable[View]) -> set[Reached]:
@@ -147,8 +183,34 @@ def follows(log: Database, known: Reached) -> bool:
     return bool(found == known.hash)
 
 
-def take_in(log: Database, projections: Database, views: Sequence[View]) -> bool:
+def projected(connection: Connection) -> dict[TopicPartition, int]:
+    """How many events all projections have taken in."""
+    views = map(live, all_projections().values())
+    return {LOG: min(view.reached(connection).position for view in views)}
+
+
+def _note_progress(connection: Connection) -> None:
+    (reached,) = projected(connection).values()
+    row = {**LOG._asdict(), "next_offset": reached, "moved_at": datetime.now(UTC)}
+    # Also back: a projection that was added begins at the first event.
+    connection.execute(insert_or_replace(connection, _positions), row)
+
+
+def take_in(
+    log: Database,
+    projections: Database,
+    views: Sequence[View],
+    note: Callable[[Connection], None] = lambda connection: None,
+    telling: Telling | None = None,
+) -> bool:
     """Take one batch into the views, or one for each place where views are.
+
+    Args:
+        log: the event log.
+        projections: the database of the views.
+        views: the views.
+        note: called in each transaction that moved them.
+        telling: is told what the view of revenue has taken in.
 
     Returns:
         Whether there was anything.
@@ -156,11 +218,25 @@ def take_in(log: Database, projections: Database, views: Sequence[View]) -> bool
     moved = False
     # The foremost first: what is behind must not hold them up.
     for place in sorted(places(projections, views), reverse=True):
+        began = time()
         events = read_told(log, place.position, BATCH)
         if events:
-            projections.in_transaction(partial(take, views, events))
+            taken = projections.in_transaction(partial(_take_and_note, views, events, note))
             moved = True
+            if telling is not None:
+                telling.tell(taken, began)
     return moved
+
+
+def _take_and_note(
+    views: Sequence[View],
+    events: Sequence[Told],
+    note: Callable[[Connection], None],
+    connection: Connection,
+) -> Sequence[Told]:
+    taken = take(views, events, connection)
+    note(connection)
+    return taken
 
 
 def read_told(log: Database, after: int, limit: int) -> list[Told]:
@@ -187,8 +263,13 @@ def read_told(log: Database, after: int, limit: int) -> list[Told]:
     return told
 
 
-def take(views: Iterable[View], events: Sequence[Told], connection: Connection) -> None:
-    """Take events that follow one another into the views, so far as they are next there."""
+def take(views: Iterable[View], events: Sequence[Told], connection: Connection) -> Sequence[Told]:
+    """Take events that follow one another into the views, so far as they are next there.
+
+    Returns:
+        Those that the view of revenue has taken in.
+    """
+    taken: Sequence[Told] = ()
     for view in views:
         reached = view.reached(connection).position
         ahead = [event for event in events if event.position > reached]
@@ -199,6 +280,9 @@ def take(views: Iterable[View], events: Sequence[Told], connection: Connection) 
             rows = view.projection.take(_load(connection, view, made), made)
             _store(connection, view, rows.values())
         view.move(connection, Reached(ahead[-1].position, ahead[-1].hash))
+        if view.projection.name == _REVENUE:
+            taken = ahead
+    return taken
 
 
 def _load(connection: Connection, view: View, keys: Collection[Key]) -> dict[Key, Row]:

@@ -1,7 +1,8 @@
 """Proof that the log is whole: no position is missing, and each hash holds its row and all before.
 
-A row's hash needs the hash before it, which the row before has: so slices of the log are checked at
-once, by as many processes as there are processors, and are whole where each is and they join.
+A row's hash needs the hash before it, which the row before has: so slices of a SQLite file are
+checked at once, by as many processes as there are processors, and are whole where each is and they
+join. A log in Postgres is checked row by row.
 """
 
 import multiprocessing
@@ -16,11 +17,13 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
-from event_log.database import SCHEMA_VERSION, Database, table_of
+from event_log.database import Database, Place, reason, table_of
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import GENESIS, READ_BATCH, EventRow
+from event_log.revisions import is_current, unnumbered
 from reporting.proof import Failure, Finding, Head, Progress
 from reporting.proof_rows import Checked, as_chained, check_rows, gap
 from reporting.read_only import ReadOnlyDatabase, has_tables
@@ -40,25 +43,27 @@ _NEXT = text(
 )
 
 
-def open_log_to_prove(path: Path) -> ReadOnlyDatabase:
+def open_log_to_prove(place: Place) -> ReadOnlyDatabase:
     """Open a log that is there, only to read it.
 
     Raises:
-        StoreError: it is not there, or was made by another version of the project.
+        StoreError: it is not there, can't be read, or was made by another version of the project.
     """
-    log = ReadOnlyDatabase(path)
-    if log.file() is None:
-        raise StoreError(
-            f"there is no event log at {path}: set SHOP_HOME to where it is, or begin one with "
-            "`shop run recorder`"
-        )
-    with log.reading() as connection:
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-        if version != SCHEMA_VERSION or not has_tables(connection, EventRow, PositionRow):
+    log = ReadOnlyDatabase(place)
+    try:
+        if log.identity() is None:
             raise StoreError(
-                f"database {path} has tables of version {version}, and this program's are version "
-                f"{SCHEMA_VERSION}: prove it with the program that made it"
+                f"there is no event log at {place}: set SHOP_HOME, or SHOP_DATABASE_URL, to where "
+                "it is, or begin one with `shop run recorder`"
             )
+        with log.reading() as connection:
+            if not is_current(connection, place):
+                raise unnumbered(place)
+            tables = has_tables(connection, EventRow, PositionRow)
+    except (SQLAlchemyError, OSError) as error:
+        raise StoreError(f"database {place} can't be read: {reason(error)}") from error
+    if not tables:
+        raise StoreError(f"database {place} is no event log")
     return log
 
 
@@ -74,8 +79,27 @@ def look(log: ReadOnlyDatabase) -> Head:
     return Head(last.position, last.hash, as_chained(last.recorded_time), handled)
 
 
+def prove_chain(
+    log: Database, head: Head, progress: Progress, processes: int | None = None
+) -> Finding:
+    """Check every row up to `head`, of a log in any database.
+
+    Args:
+        log: the log.
+        head: how far.
+        progress: is told the rows that are checked.
+        processes: how many work at once on a file, at most; `None` for one a processor.
+
+    Raises:
+        StoreError: one of them was killed.
+    """
+    if isinstance(log.place, Path):
+        return prove_log(log.place, head, progress, processes)
+    return prove_rows(log, head, progress)
+
+
 def prove_log(log: Path, head: Head, progress: Progress, processes: int | None = None) -> Finding:
-    """Check every row up to `head`.
+    """Check every row up to `head`, of a log in a SQLite file.
 
     Args:
         log: the log's database file.

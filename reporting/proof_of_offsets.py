@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from typing import Any
 
+from sqlalchemy import text
+
 from reporting.proof import Failure, Finding, Head, Progress
 from reporting.proof_letters import Letters
 from reporting.proof_records import (
@@ -30,21 +32,21 @@ FATES_OF_DELETED = (RECORDED, REPEATS, DEAD_LETTERS, UNKNOWN)
 """What may be known of an offset that retention deleted; the log stands by its chain then."""
 
 _AT_A_TIME = 2_000
-_HERE = 'topic = ? AND partition = ? AND "offset" >= ? AND "offset" < ?'
-_ROWS = f"""
+_HERE = 'topic = :topic AND partition = :partition AND "offset" >= :start AND "offset" < :until'
+_ROWS = text(f"""
 SELECT "offset", position, event_id, type, version, source, subject, correlation_id, causation_id,
     business_time, published_time, body
 FROM event_log WHERE {_HERE}
-"""  # noqa: S608 no value from outside
-_REPEATS = f"""
+""")  # noqa: S608 no value from outside
+_REPEATS = text(f"""
 SELECT r."offset", r.event_id, l.position, l.type, l.version, l.body
 FROM (SELECT * FROM repeats WHERE {_HERE}) r LEFT JOIN event_log l ON l.event_id = r.event_id
-"""  # noqa: S608 no value from outside
+""")  # noqa: S608 no value from outside
 _LAST_OF_EACH = """
 SELECT topic, partition, max("offset") FROM (
     SELECT topic, partition, max("offset") AS "offset" FROM event_log GROUP BY topic, partition
-    UNION ALL SELECT topic, partition, max("offset") FROM repeats GROUP BY topic, partition)
-GROUP BY topic, partition ORDER BY topic, partition
+    UNION ALL SELECT topic, partition, max("offset") FROM repeats GROUP BY topic, partition
+) AS last_of_each GROUP BY topic, partition ORDER BY topic, partition
 """
 
 
@@ -227,10 +229,10 @@ class _Account:
     def _known(
         self, start: int, until: int
     ) -> tuple[dict[int, Recorded], dict[int, Repeat], dict[int, bytes]]:
-        where = (*self.place, start, until)
+        where = {**self.place._asdict(), "start": start, "until": until}
         with self._log.reading() as connection:
-            rows = connection.exec_driver_sql(_ROWS, where).all()
-            repeats = connection.exec_driver_sql(_REPEATS, where).all()
+            rows = connection.execute(_ROWS, where).all()
+            repeats = connection.execute(_REPEATS, where).all()
         return (
             {row[0]: _recorded(row[1:]) for row in rows},
             {row[0]: Repeat(*row[1:]) for row in repeats},

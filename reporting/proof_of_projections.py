@@ -45,7 +45,7 @@ def _rows_and_place(
     projections: ReadOnlyDatabase, projection: Projection
 ) -> tuple[int, Reached] | None:
     """How many rows a projection has and how far it has come; `None` if it never began."""
-    if projections.file() is None:
+    if projections.identity() is None:
         return None
     view = live(projection)
     with projections.reading() as connection:

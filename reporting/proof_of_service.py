@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from sqlalchemy import select
+
 from domain.order import OrderState
-from event_log.inbox import PositionRow
+from event_log.database import Place, table_of
+from event_log.inbox import PositionRow, next_offsets
 from reporting.proof import Failure
 from reporting.proof_stories import ACCEPTED, DECLINED, PLACED, SHIPPED, Said
 from reporting.read_only import ReadOnlyDatabase, has_tables
@@ -16,6 +18,11 @@ from transport.topics import REPORTING_REQUESTS, TopicPartition
 LOG_BEHIND = "in the order service already, not recorded yet"
 SERVICE_BEHIND = "recorded already, and the order service has not come to it yet"
 
+BATCH = 5_000
+"""Orders that are copied at a time."""
+
+_orders = table_of(OrderRow)
+_BOOKED = select(_orders.c.order_id, _orders.c.state, _orders.c.reason)
 _KINDS = {PLACED: "placed", ACCEPTED: "decided", DECLINED: "decided", SHIPPED: "shipped"}
 
 
@@ -32,20 +39,17 @@ class OrderBook:
 
     def __init__(self, database: ReadOnlyDatabase) -> None:
         """Take a copy into a temporary file, so that no long reading holds the database's past."""
-        uri = f"{database.path.absolute().as_uri()}?mode=ro"
-        self._copy = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
-        self._copy.execute("PRAGMA temp_store=FILE")
-        self._copy.execute("BEGIN")
-        positions = self._copy.execute("SELECT topic, partition, next_offset FROM positions")
-        self.positions = {TopicPartition(*row[:2]): row[2] for row in positions}
-        self._copy.execute(
-            "CREATE TEMP TABLE booked AS SELECT order_id, state, reason FROM main.orders"
-        )
-        self._copy.execute("COMMIT")
+        # An empty name is a file that SQLite itself removes.
+        self._copy = sqlite3.connect("")
+        self._copy.execute("CREATE TABLE booked (order_id, state, reason)")
+        with database.reading() as connection:
+            self.positions = next_offsets(connection)
+            for rows in connection.execute(_BOOKED).yield_per(BATCH).partitions():
+                self._copy.executemany("INSERT INTO booked VALUES (?, ?, ?)", map(tuple, rows))
 
     def __iter__(self) -> Iterator[Booked]:
-        """Orders in the order of their ids."""
-        rows = self._copy.execute("SELECT * FROM temp.booked ORDER BY order_id")
+        """Orders in the order of their ids, byte by byte."""
+        rows = self._copy.execute("SELECT * FROM booked ORDER BY order_id")
         return map(Booked._make, rows)
 
     def close(self) -> None:
@@ -53,10 +57,10 @@ class OrderBook:
         self._copy.close()
 
 
-def open_book(path: Path) -> OrderBook | None:
+def open_book(place: Place) -> OrderBook | None:
     """The order service's orders; `None` where it has no database."""
-    database = ReadOnlyDatabase(path)
-    if database.file() is None:
+    database = ReadOnlyDatabase(place)
+    if database.identity() is None:
         return None
     with database.reading() as connection:
         if not has_tables(connection, OrderRow, PositionRow):

@@ -11,10 +11,11 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from event_log.database import ClusterRow, reason, table_of
+from domain.errors import StoreError
+from event_log.database import ClusterRow, Database, Place, reason, table_of
 from reporting.proof import Failure, Finding, Part, PartName, Progress
 from reporting.proof_of_figure import FIGURE, prove_figures
-from reporting.proof_of_log import look, open_log_to_prove, prove_log
+from reporting.proof_of_log import look, open_log_to_prove, prove_chain
 from reporting.proof_of_offsets import prove_offsets, topics_behind
 from reporting.proof_of_orders import prove_orders
 from reporting.proof_of_projections import prove_projections
@@ -28,12 +29,16 @@ NEEDS_KAFKA = frozenset({PartName.OFFSETS, PartName.ORDERS, PartName.SHIPMENTS})
 """Parts that ask Kafka: the latter two, for what the recorder may not have come to."""
 
 
-class Databases(NamedTuple):
-    """The files that a proof looks at; only the log must be there."""
+_DENIED = "42501"
+"""What Postgres calls a right that a role doesn't have."""
 
-    log: Path
-    projections: Path
-    orders: Path
+
+class Databases(NamedTuple):
+    """Where what a proof looks at is; only the log must be there."""
+
+    log: Place
+    projections: Place
+    orders: Place
 
 
 class Proof:
@@ -83,7 +88,7 @@ class Proof:
         }
         if topics is not None:
             parts[PartName.OFFSETS] = partial(self._offsets, topics)
-        return _timed(name, partial(parts[name], progress))
+        return _timed(self._log, name, partial(parts[name], progress))
 
     def figures(self, file: Path) -> Part:
         """Check an exported file.
@@ -91,14 +96,14 @@ class Proof:
         Raises:
             ShopError: the file can't be read, or holds no figures that could be checked.
         """
-        return _timed(FIGURE, partial(prove_figures, self._log, self.head, file))
+        return _timed(self._log, FIGURE, partial(prove_figures, self._log, self.head, file))
 
     def close(self) -> None:
         """Forget what was gathered."""
         self._open.close()
 
     def _chain(self, progress: Progress) -> Finding:
-        return prove_log(self._databases.log, self.head, progress)
+        return prove_chain(self._log, self.head, progress)
 
     def _offsets(self, topics: Topics, progress: Progress) -> Finding:
         return prove_offsets(self._log, self.head, topics, progress, settled=self._settled)
@@ -120,7 +125,7 @@ class Proof:
 
     @cached_property
     def _stories(self) -> Stories:
-        return self._open.enter_context(closing(Stories(self._databases.log, self.head.position)))
+        return self._open.enter_context(closing(Stories(self._log, self.head.position)))
 
     @cached_property
     def _book(self) -> OrderBook | None:
@@ -128,12 +133,22 @@ class Proof:
         return None if book is None else self._open.enter_context(closing(book))
 
 
-def _timed(name: str, find: Callable[[], Finding]) -> Part:
+def _timed(log: Database, name: str, find: Callable[[], Finding]) -> Part:
     began = perf_counter()
     try:
         finding = find()
+    except OSError as error:
+        raise StoreError(f"{name} can't be proved: {error}") from error
     except (sqlite3.DatabaseError, SQLAlchemyError) as error:
+        if not isinstance(log.place, Path) and _says_nothing(log, error):
+            raise StoreError(f"{name} can't be proved at the moment: {reason(error)}") from error
         # A damaged file, or a column that holds what none can: that is what a proof looks for.
         why = reason(error)
         finding = Finding({}, failure=Failure("a database", f"it can't be read: {why}"))
     return Part(name, finding, perf_counter() - began)
+
+
+def _says_nothing(log: Database, error: Exception) -> bool:
+    """Whether a server is away or a right is missing: that says nothing of what is there."""
+    denied = getattr(getattr(error, "orig", None), "sqlstate", None) == _DENIED
+    return denied or log.backend.is_passing(error)

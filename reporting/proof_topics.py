@@ -6,11 +6,13 @@ from typing import NamedTuple, Protocol
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
-from domain.errors import BrokerError, ForeignCluster
-from transport.clients import cluster_id, consumer_client
+from domain.errors import AccessDenied, BrokerError, ForeignCluster, NotLetIn
+from transport.clients import admin_client, cluster_id, consumer_client
 from transport.reading import read_between
 from transport.records import Record
-from transport.topics import TopicPartition
+from transport.servers import Servers
+from transport.topics import TopicPartition, partitions_of
+from transport.trouble import Tried, trouble
 
 TIMEOUT_SECONDS = 30.0
 """How long the broker may be silent."""
@@ -45,22 +47,23 @@ class KafkaTopics:
     It must be closed.
     """
 
-    def __init__(self, bootstrap_servers: str, fed_by: str | None) -> None:
+    def __init__(self, servers: Servers, fed_by: str | None) -> None:
         """Connect to the broker that fed the log; `fed_by` is its cluster id, if it is known.
 
         Raises:
             BrokerError: nobody answers there.
             ForeignCluster: it is another cluster.
         """
-        cluster = cluster_id(bootstrap_servers)
+        cluster = cluster_id(servers)
         if fed_by not in (None, cluster):
             raise ForeignCluster(
-                f"the log was fed by Kafka cluster {fed_by}, and the one at {bootstrap_servers} is "
+                f"the log was fed by Kafka cluster {fed_by}, and the one at {servers} is "
                 f"{cluster}: set KAFKA_BOOTSTRAP_SERVERS to the one that fed it"
             )
-        self._servers = bootstrap_servers
+        self._servers = servers
+        self._admin = admin_client(servers)
         self._consumer: Consumer = consumer_client(
-            bootstrap_servers,
+            servers,
             "unused",
             **{
                 "enable.partition.eof": True,
@@ -76,17 +79,14 @@ class KafkaTopics:
         """The partitions of `topics`, and what offsets they have; topics may be missing.
 
         Raises:
+            AccessDenied: one may not be described.
             BrokerError: the broker doesn't say within 30 s.
         """
-        try:
-            known = self._consumer.list_topics(timeout=TIMEOUT_SECONDS).topics
-        except KafkaException as error:
-            raise self._silent(error) from error
+        known = partitions_of(self._servers, self._admin, topics, TIMEOUT_SECONDS)
         places = [
             TopicPartition(topic, partition)
-            for topic in topics
-            if topic in known
-            for partition in sorted(known[topic].partitions)
+            for topic, count in known.items()
+            for partition in range(count)
         ]
         return {place: self.span(place) for place in places}
 
@@ -101,7 +101,7 @@ class KafkaTopics:
                 KafkaTopicPartition(*place), timeout=TIMEOUT_SECONDS
             )
         except KafkaException as error:
-            raise self._silent(error) from error
+            raise self._silent(error, Tried("DESCRIBE", place.topic)) from error
         return Span(low, end)
 
     def records(self, place: TopicPartition, span: Span) -> Iterator[list[Record]]:
@@ -121,7 +121,7 @@ class KafkaTopics:
                 "--offline"
             ) from error
         except KafkaException as error:
-            raise self._silent(error) from error
+            raise self._silent(error, Tried("READ", place.topic)) from error
         finally:
             self._consumer.unassign()
 
@@ -129,8 +129,9 @@ class KafkaTopics:
         """Disconnect."""
         self._consumer.close()
 
-    def _silent(self, error: KafkaException) -> BrokerError:
-        return BrokerError(
-            f"the broker at {self._servers} does not answer: {error.args[0].str()}. Try again, or "
-            "leave Kafka out with --offline"
-        )
+    def _silent(self, error: KafkaException, tried: Tried) -> BrokerError:
+        what = f"the broker at {self._servers} does not give {tried.name}"
+        found = trouble(self._servers, what, error, tried)
+        if isinstance(found, AccessDenied | NotLetIn):
+            return found
+        return BrokerError(f"{found}. Try again, or leave Kafka out with --offline")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 from sqlalchemy import Column, select
@@ -10,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Field, SQLModel
 
 from domain.errors import StoreError
-from event_log.database import Database, UtcTime, reason, table_of
+from event_log.database import Database, Int64, Place, UtcTime, reason, table_of
 from event_log.statements import append_only
 from reporting.proof import Head, Part, holds
 from reporting.proof_words import sentence, word
@@ -21,9 +20,9 @@ class ProofRow(SQLModel, table=True):
     """One proof of all parts; `parts` is JSON, and says of each what people are told."""
 
     __tablename__ = "proofs"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
     ended_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
-    position: int
+    position: int = Field(sa_type=Int64)
     hash: bytes
     holds: bool
     parts: bytes
@@ -56,8 +55,8 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[ProvedPart, ...]).decode
 
 
-def keep(path: Path, head: Head, parts: Sequence[Part], ended_at: datetime) -> None:
-    """Keep a proof of all parts in the database at `path`.
+def keep(place: Place, head: Head, parts: Sequence[Part], ended_at: datetime) -> None:
+    """Keep a proof of all parts in the database at `place`.
 
     Raises:
         StoreError: it can't be kept; nobody waits until it can.
@@ -69,17 +68,17 @@ def keep(path: Path, head: Head, parts: Sequence[Part], ended_at: datetime) -> N
         "holds": holds(parts),
         "parts": _encode([_of(part) for part in parts]),
     }
-    database = Database(path, [ProofRow])
+    database = Database(place, [ProofRow])
     try:
         with database.transaction() as connection:
             connection.execute(_proofs.insert(), row)
     except SQLAlchemyError as error:
-        raise StoreError(f"database {path} can't be written: {reason(error)}") from error
+        raise StoreError(f"database {place} can't be written: {reason(error)}") from error
     finally:
         database.close()
 
 
-def newest(path: Path) -> Proved | None:
+def newest(place: Place) -> Proved | None:
     """The proof that was kept last; `None` while there is none.
 
     Raises:
@@ -87,7 +86,7 @@ def newest(path: Path) -> Proved | None:
         OSError: the file can't be looked at.
     """
     query = select(_proofs).order_by(_proofs.c.id.desc()).limit(1)
-    row = look_up(path, lambda connection: connection.execute(query).first(), ProofRow)
+    row = look_up(place, lambda connection: connection.execute(query).first(), ProofRow)
     if row is None:
         return None
     return Proved(row.ended_at, row.position, row.hash.hex(), row.holds, _decode(row.parts))

@@ -6,36 +6,24 @@ Nothing here reaches further than the two databases: a replay can't publish anyt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import Connection, MetaData, Table, inspect, quoted_name, select
-from sqlmodel import Field, SQLModel
 
 from domain.errors import ShopError
-from event_log.database import Database, Int64, table_of
+from event_log.database import Database, table_of
 from event_log.log import last_position
 from reporting import projector
 from reporting.agreement import Disagreement, disagreements
-from reporting.projection import Projection
-from reporting.projector import Reached, View, live
+from reporting.projection import Projection, shadow_table
+from reporting.projector import Reached, ReplayedRow, View, live
 from reporting.proof import Head
-from reporting.proof_of_log import prove_log, prove_rows
+from reporting.proof_of_log import prove_chain
 
 Progress = Callable[[str, int, int], None]
 """Is told what is done, how much of it, and of how much."""
 
 READING, CHECKING_LOG, CHECKING_ROWS = "replayed", "log checked", "rows checked"
-
-
-class ReplayedRow(SQLModel, table=True):
-    """How far a projection's shadow has read the log; `refused` when its rows were found wrong."""
-
-    __tablename__ = "replayed"
-    projection: str = Field(primary_key=True)
-    position: int = Field(sa_type=Int64)
-    hash: bytes
-    refused: bool = False
 
 
 _replayed = table_of(ReplayedRow)
@@ -60,9 +48,7 @@ class Replayed:
 @lru_cache
 def shadow(projection: Projection) -> View:
     """The rows that a replay makes, beside the live ones."""
-    name = f"{table_of(projection.table).name}_replay"
-    table = table_of(projection.table).to_metadata(MetaData(), name=name)
-    return View(projection, table, _replayed)
+    return View(projection, shadow_table(projection), _replayed)
 
 
 def replay(
@@ -101,8 +87,7 @@ def replay(
 
 
 def _prepare(log: Database, views: Iterable[View], connection: Connection) -> None:
-    """Make the shadows that are not there yet, and anew those that nothing good can come of."""
-    _replayed.create(connection, checkfirst=True)
+    """Begin the shadows that are not begun yet, and anew those that nothing good can come of."""
     for view in views:
         name = view.projection.name
         there = inspect(connection).has_table(view.table.name)
@@ -110,13 +95,16 @@ def _prepare(log: Database, views: Iterable[View], connection: Connection) -> No
         at = view.reached(connection)
         if there and known is not None and not known.refused and projector.follows(log, at):
             continue
-        if there:
-            view.table.drop(connection)
-        _create(connection, view.table)
+        _empty(connection, view.table)
         view.move(connection, Reached())
 
 
-def _create(connection: Connection, table: Table) -> None:
+def _empty(connection: Connection, table: Table) -> None:
+    if connection.dialect.name != "sqlite":
+        # The projector's role makes no tables there.
+        connection.exec_driver_sql(f'TRUNCATE "{table.name}"')
+        return
+    table.drop(connection, checkfirst=True)
     # Names of indexes are the database's, and stay when a table is renamed: each needs a new one.
     made = table.to_metadata(MetaData())
     token = uuid4().hex[:8]
@@ -167,8 +155,7 @@ def _check_log(log: Database, reached: Reached, progress: Progress) -> None:
     head = Head(reached.position, reached.hash, None, {})
     told = partial(progress, CHECKING_LOG)
     # In this process alone: others would live on if it was killed.
-    file = isinstance(log.place, Path)
-    finding = prove_log(log.path, head, told, 1) if file else prove_rows(log, head, told)
+    finding = prove_chain(log, head, told, 1)
     if finding.failure is not None:
         failure = finding.failure
         raise ReplayRefused(
@@ -198,7 +185,7 @@ def _swap(log: Database, views: Sequence[View], connection: Connection) -> int:
             connection.execute(old.table.delete())
             names = [column.name for column in old.table.columns]
             connection.execute(old.table.insert().from_select(names, select(view.table)))
-            view.table.drop(connection)
+            _empty(connection, view.table)
         old.move(connection, view.reached(connection))
         connection.execute(_replayed.delete().filter_by(projection=view.projection.name))
     return _position([live(view.projection) for view in views], connection)

@@ -4,12 +4,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
+from time import time
+
+from sqlalchemy import Connection
 
 from event_log.group_commit import GroupCommit
 from request_reply.outcomes import Outcome
 from request_reply.requester import Requester
 from services.asked import Asked
 from services.asking import Asking, Reply, Unusable
+from services.telemetry import telemetry
 from transport.topics import TopicPartition
 
 RECOVER_SECONDS = 30.0
@@ -23,10 +27,13 @@ class DurableRequests:
         """Keep requests in the database of `asking`; say by `on_outgoing` when its outbox fills."""
         self._asking = asking
         self._commits: GroupCommit[Asked] = GroupCommit(
-            asking.database,
-            lambda connection, asked: asking.ask(connection, asked, datetime.now(UTC)),
+            asking.database, self._ask, lambda done: telemetry().placed(*done)
         )
         self._on_outgoing = on_outgoing
+
+    def _ask(self, connection: Connection, asked: Sequence[Asked]) -> tuple[set[str], float]:
+        began = time()
+        return self._asking.ask(connection, asked, datetime.now(UTC)), began
 
     def keep(self, asked: Asked) -> "Future[None]":
         """Keep a request with its order; the future is done at the commit."""

@@ -60,3 +60,17 @@ class Stopped:
 
 
 Outcome = Accepted | Declined | ErrorReply | TimedOut | NotSent | Undecodable | Stopped
+
+_WORDS: dict[type[Outcome], str] = {
+    Accepted: "accepted",
+    ErrorReply: "error_reply",
+    TimedOut: "timed_out",
+    NotSent: "not_sent",
+    Undecodable: "undecodable",
+    Stopped: "stopped",
+}
+
+
+def word_of(outcome: Outcome) -> str:
+    """An outcome in a word: ``accepted``, the reason why it was declined, or what went wrong."""
+    return outcome.reason.value if isinstance(outcome, Declined) else _WORDS[type(outcome)]

@@ -2,11 +2,14 @@
 
 from typing import Protocol
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from domain.errors import BrokerError
 from transport.clients import admin_client
+from transport.servers import Servers
+from transport.topics import partitions_of
+
+ANSWER_WITHIN_SECONDS = 10.0
+"""How long the broker has to say which partitions a topic has."""
 
 
 class KnowsPartitions(Protocol):
@@ -19,9 +22,9 @@ class KnowsPartitions(Protocol):
 class Partitions:
     """Which partitions there are, as the broker says; asked again about one that is not known."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, servers: Servers) -> None:
         """Ask nothing yet."""
-        self._servers = bootstrap_servers
+        self._servers = servers
         self._admin: AdminClient | None = None
         self._counts: dict[str, int] = {}
 
@@ -29,6 +32,7 @@ class Partitions:
         """Whether a topic has a partition; `None` is any.
 
         Raises:
+            AccessDenied: the topic may not be described.
             BrokerError: the broker doesn't say within 10 s.
         """
         wanted = partition or 0
@@ -39,10 +43,5 @@ class Partitions:
     def _ask(self, topic: str) -> int:
         if self._admin is None:
             self._admin = admin_client(self._servers)
-        try:
-            return len(self._admin.list_topics(topic, timeout=10).topics[topic].partitions)
-        except KafkaException as error:
-            raise BrokerError(
-                f"the broker at {self._servers} does not say which partitions topic {topic} has: "
-                f"{error.args[0].str()}"
-            ) from error
+        known = partitions_of(self._servers, self._admin, [topic], ANSWER_WITHIN_SECONDS)
+        return known.get(topic, 0)

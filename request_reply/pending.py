@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from request_reply.outcomes import Outcome
+from services.telemetry import Asking
 
 
 @dataclass(eq=False)
@@ -17,6 +18,7 @@ class Pending:
     correlation_id: str
     future: "Future[Outcome]" = field(default_factory=Future)
     seconds: float = 0.0
+    asking: Asking = field(default_factory=Asking)
 
     def settle(self, outcome: Outcome) -> None:
         """Give the outcome to whoever waits; who has gone away meanwhile doesn't get it."""

@@ -12,34 +12,47 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from tenacity import (
     Retrying,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_delay,
     stop_when_event_set,
     wait_random_exponential,
 )
 
-from domain.contracts import AuthorizePayment, NewOrder
-from domain.errors import ContractError
+from domain.contracts import AuthorizePayment, Contract, NewOrder
+from domain.errors import AccessDenied, BrokerError, ContractError
 from domain.identity import message_id_of
 from request_reply.correlation import ReturnAddress, request_headers
-from request_reply.outcomes import NotSent, Outcome, Stopped, TimedOut, Undecodable
+from request_reply.outcomes import (
+    Accepted,
+    Declined,
+    NotSent,
+    Outcome,
+    Stopped,
+    TimedOut,
+    Undecodable,
+    word_of,
+)
 from request_reply.pending import Pending, PendingRequests
 from request_reply.replies import correlation_id_of, understand_reply
 from services.asked import Asked
-from services.asking import Reply, Unusable
+from services.asking import NAME, Reply, Unusable
 from services.order import SOURCE
+from services.telemetry import telemetry
 from transport.clients import consumer_client, producer_client
 from transport.envelope import Headers
 from transport.records import Record, outgoing, record_of
+from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, TopicPartition
+from transport.trouble import Tried, is_denial, refuse_denied, trouble
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +97,7 @@ class RequesterSettings:
     more: it waits for room within its timeout, or is refused.
     """
 
-    bootstrap_servers: str
+    bootstrap_servers: Servers
     partition: int
     request_topic: str = "payment.requests"
     reply_topic: str = PAYMENT_REPLIES
@@ -153,6 +166,7 @@ class Requester:
         pending, new = self._pending.register(message_id_of(request), left)
         if not new:
             return pending.future
+        _watch(pending, order.order_id)
         if self._stopping.is_set():
             # Stopped between the first look and the registration: nobody else would settle it.
             self._pending.settle(pending.correlation_id, Stopped())
@@ -171,6 +185,7 @@ class Requester:
             return _settled(NotSent(f"{self._settings.in_flight} requests are in flight already"))
         pending, new = self._pending.register(asked.correlation_id, timeout)
         if new:
+            _watch(pending, asked.order.order_id)
             self._send(AuthorizePayment(asked.order), pending, asked.expires_at)
         return pending.future
 
@@ -207,11 +222,15 @@ class Requester:
         correlation = UUID(pending.correlation_id).bytes
         address = ReturnAddress(self._settings.reply_topic, self._settings.partition, correlation)
 
-        def delivered(error: Any, _message: Any) -> None:
+        def delivered(error: KafkaError | None, _message: Any) -> None:
             if error is not None:
-                self._pending.settle(pending.correlation_id, NotSent(error.str()))
+                self._pending.settle(pending.correlation_id, NotSent(self._why_not_sent(error)))
 
-        headers = [*record.headers, *request_headers(address, expires_at)]
+        headers = [
+            *record.headers,
+            *request_headers(address, expires_at),
+            *pending.asking.headers(),
+        ]
         if self._trace is not None:
             self._trace("asked", self._settings.request_topic, headers, record.body)
         try:
@@ -248,11 +267,12 @@ class Requester:
                 if message is None:
                     continue
                 messages = [message, *consumer.consume(MOST_REPLIES_AT_ONCE, timeout=0)]
+                refuse_denied(messages)
                 records = [record_of(each) for each in messages if each.error() is None]
                 if records:
                     self._take(records)
         except Exception as error:  # noqa: BLE001 whatever it was, nobody waits for ever
-            self._failed = f"replies can't be taken: {error}"
+            self._failed = str(self._why_no_replies(error))
             _log.error("%s", self._failed, exc_info=not isinstance(error, KafkaException))
             self._ready.set()
             for pending in self._pending.close():
@@ -260,12 +280,31 @@ class Requester:
         finally:
             consumer.close()
 
+    def _why_not_sent(self, error: KafkaError) -> str:
+        if not is_denial(error):
+            return error.str()
+        topic = self._settings.request_topic
+        servers = self._settings.bootstrap_servers
+        return str(trouble(servers, "the request was refused", error, Tried("WRITE", topic)))
+
+    def _why_no_replies(self, error: Exception) -> BrokerError:
+        what = "replies can't be taken"
+        if not isinstance(error, KafkaException):
+            return BrokerError(f"{what}: {error}")
+        tried = Tried("READ", self._settings.reply_topic)
+        return trouble(self._settings.bootstrap_servers, what, error, tried)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        if not isinstance(error, KafkaException):
+            return False
+        return not isinstance(self._why_no_replies(error), AccessDenied)
+
     def _position(self, consumer: Consumer) -> None:
         """Read from where replies were last taken, else from the partition's end as it is now."""
         offset = self._store.next_offset(self._place) if self._store is not None else None
         # A topic that was just made has no leader yet; a partition that isn't there never has.
         for attempt in Retrying(
-            retry=retry_if_exception_type(KafkaException),
+            retry=retry_if_exception(self._may_pass),
             wait=wait_random_exponential(multiplier=0.1, max=2),
             stop=stop_after_delay(30) | stop_when_event_set(self._stopping),
             reraise=True,
@@ -281,6 +320,7 @@ class Requester:
         settled: list[tuple[str, Outcome]] = []
         replies: list[Reply] = []
         unusable: list[Unusable] = []
+        said: list[tuple[Record, Contract]] = []
         for record in records:
             correlation_id = None
             try:
@@ -289,19 +329,43 @@ class Requester:
                     self._trace("answered", record.place, record.headers, record.value)
                 reply, outcome = understand_reply(record, correlation_id)
             except ContractError as why:
-                _log.warning("%s can't be used: %s", record.place, why)
+                ids = {"correlation_id": correlation_id}
+                _log.warning("%s can't be used: %s", record.place, why, extra=ids)
                 unusable.append((record, why))
                 if correlation_id is not None:
                     settled.append((correlation_id, Undecodable(f"{record.place}: {why}")))
                 continue
             settled.append((correlation_id, outcome))
             replies.append(reply)
+            said.append((record, reply.said))
         if self._store is not None:
-            after = records[-1].offset + 1
-            self._store.take_replies(replies, unusable, self._place, after)
+            steps = telemetry().steps(NAME, records)
+            steps.take(said)
+            with steps:
+                after = records[-1].offset + 1
+                self._store.take_replies(replies, unusable, self._place, after)
+            steps.done(unusable)
         for correlation_id, outcome in settled:
             if not self._pending.settle(correlation_id, outcome):
-                _log.info("reply to %s came late, or twice, or is not ours", correlation_id)
+                ids = {"correlation_id": correlation_id}
+                _log.info(
+                    "reply to %s came late, or twice, or not to us", correlation_id, extra=ids
+                )
+
+
+def _watch(pending: Pending, order_id: str) -> None:
+    """Tell of a request until its outcome, whichever that is."""
+    pending.asking = telemetry().asking(order_id, pending.correlation_id)
+    pending.future.add_done_callback(partial(_tell, pending))
+
+
+def _tell(pending: Pending, done: "Future[Outcome]") -> None:
+    outcome = None if done.cancelled() else done.result()
+    word = "cancelled" if outcome is None else word_of(outcome)
+    if isinstance(outcome, TimedOut):
+        telemetry().retried("request")
+    failed = not isinstance(outcome, Accepted | Declined)
+    pending.asking.answered(word, type(outcome).__name__ if failed else None)
 
 
 def _settled(outcome: Outcome) -> "Future[Outcome]":

@@ -1,6 +1,6 @@
 """Requests as they come, understood as far as they can be, and the replies to them."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -116,8 +116,13 @@ def failed(order_id: str, code: Failure, message: str) -> AuthorizationFailed:
     return AuthorizationFailed(order_id, code, message[:MAX_MESSAGE_CHARACTERS], retryable)
 
 
-def reply_to(asked: Request | BrokenRequest, answer: Answer, now: datetime) -> Outgoing:
-    """The reply that brings `answer` to where `asked` wants it.
+def reply_to(
+    asked: Request | BrokenRequest,
+    answer: Answer,
+    now: datetime,
+    also: Sequence[tuple[str, bytes | None]] = (),
+) -> Outgoing:
+    """The reply that brings `answer` to where `asked` wants it, with the headers `also`.
 
     The same answer to the same request has the same id, however often it is given.
     """
@@ -141,7 +146,7 @@ def reply_to(asked: Request | BrokenRequest, answer: Answer, now: datetime) -> O
     return Outgoing(
         topic=asked.address.topic,
         key=key if key is None or len(key) <= MAX_KEY_BYTES else None,
-        headers=[*to_headers(envelope), (CORRELATION_ID, correlation_id)],
+        headers=[*to_headers(envelope), (CORRELATION_ID, correlation_id), *also],
         body=encode(answer),
         partition=asked.address.partition,
     )

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from domain.errors import BrokerError, ContractError
+from domain.errors import AccessDenied, BrokerError, ContractError
 from event_log.outbox import Publishes, Relay
 from request_reply.partitions import KnowsPartitions, Partitions
 from request_reply.requests import (
@@ -27,11 +27,14 @@ from request_reply.requests import (
     reply_to,
     understand_request,
 )
-from request_reply.verdicts import Verdicts, after
+from request_reply.verdicts import NAME, Verdicts, after
 from services.payment import PaymentService
+from services.telemetry import telemetry
 from transport.clients import consumer_client
 from transport.records import Record, record_of
+from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, TopicPartition
+from transport.trouble import Tried, is_denial, trouble
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ class Responder:
     def __init__(
         self,
         service: PaymentService,
-        bootstrap_servers: str,
+        servers: Servers,
         publisher: Publishes,
         reply_topics: frozenset[str] = frozenset({PAYMENT_REPLIES}),
         batch: int = 500,
@@ -60,7 +63,7 @@ class Responder:
 
         Args:
             service: the payment service, over its database.
-            bootstrap_servers: where requests are read.
+            servers: where requests are read.
             publisher: by which replies and dead letters go.
             reply_topics: where replies may go; a request for another gets none.
             batch: most requests in one transaction.
@@ -68,12 +71,12 @@ class Responder:
             partitions: says which partitions the reply topics have; else the broker is asked.
         """
         self._verdicts = Verdicts(service, clock)
-        self._servers = bootstrap_servers
+        self._servers = servers
         self._publisher = publisher
         self._reply_topics = reply_topics
         self._batch = batch
         self._clock = clock
-        self._partitions = partitions or Partitions(bootstrap_servers)
+        self._partitions = partitions or Partitions(servers)
         self._relay = Relay(service.database, publisher)
         self._letters_wait = True
         self._letters_try_at = 0.0
@@ -84,6 +87,7 @@ class Responder:
         While the broker is away, replies are tried again; offsets are committed after them only.
 
         Raises:
+            AccessDenied: a right is missing; what it was at work on comes again.
             BrokerError: requests can't be read any more.
             StoreError: the payment database can't be written.
         """
@@ -113,11 +117,18 @@ class Responder:
             BrokerError: not every reply is out; the decisions are kept.
             StoreError: the payment database can't be written; nothing has changed.
         """
-        verdicts, letters = self._verdicts.on(self._understand(records))
+        steps = telemetry().steps(NAME, records)
+        understood = self._understand(records)
+        steps.take(
+            (asked.record, asked.order) for asked in understood if isinstance(asked, Request)
+        )
+        with steps:
+            verdicts, letters = self._verdicts.on(understood)
+        steps.done([(each.asked.record, each.why) for each in verdicts if each.why is not None])
         self._letters_wait = self._letters_wait or letters
         now = self._clock()
         replies = [
-            reply_to(verdict.asked, verdict.answer, now)
+            reply_to(verdict.asked, verdict.answer, now, steps.headers_for(verdict.asked.record))
             for verdict in verdicts
             if verdict.answer is not None and not isinstance(verdict.asked, Unaddressed)
         ]
@@ -157,7 +168,7 @@ class Responder:
 
     def _until_answered(self, records: Sequence[Record], stop: threading.Event) -> None:
         for attempt in Retrying(
-            retry=retry_if_exception_type(BrokerError),
+            retry=retry_if_exception(_may_pass),
             wait=wait_random_exponential(multiplier=0.2, max=10),
             sleep=sleep_using_event(stop),
             stop=stop_when_event_set(stop),
@@ -188,17 +199,22 @@ class Responder:
             if self._batch > 1:
                 messages += consumer.consume(self._batch - 1, timeout=0)
         except KafkaException as error:
-            raise BrokerError(f"requests can't be read: {error.args[0].str()}") from error
+            raise self._unread(error.args[0]) from error
         records = []
         for message in messages:
-            trouble = message.error()
-            if trouble is None:
+            met = message.error()
+            if met is None:
                 records.append(record_of(message))
-            elif trouble.fatal():
-                raise BrokerError(f"requests can't be read: {trouble.str()}")
+            elif met.fatal() or is_denial(met):
+                raise self._unread(met)
             else:
-                _log.warning("reading requests: %s", trouble.str())
+                _log.warning("reading requests: %s", met.str())
         return records
+
+    def _unread(self, error: KafkaError) -> BrokerError:
+        of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+        tried = Tried("READ", GROUP if of_group else PAYMENT_REQUESTS)
+        return trouble(self._servers, "requests can't be read", error, tried)
 
 
 def _nowhere(asked: Request | BrokenRequest) -> Unaddressed:
@@ -222,6 +238,11 @@ def _commit(consumer: Consumer, offsets: dict[TopicPartition, int]) -> None:
             _log.warning("%s[%d] is not committed: %s", place.topic, place.partition, place.error)
 
 
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, BrokerError) and not isinstance(error, AccessDenied)
+
+
 def _say_why(state: RetryCallState) -> None:
+    telemetry().retried("broker")
     why = state.outcome.exception() if state.outcome else None
     _log.warning("replies are not out, attempt %d: %s", state.attempt_number, why)

@@ -90,7 +90,11 @@ class Verdicts:
             raise
         except Exception:  # noqa: BLE001 whatever it was, who asked is told
             order_id = request.order.order_id
-            _log.exception("%s: order %s can't be decided", request.record.place, order_id)
+            _log.exception(
+                "%s: order %s can't be decided",
+                *(request.record.place, order_id),
+                extra={"order_id": order_id},
+            )
             message = "deciding failed; the responder's log says why"
             return Verdict(request, failed(order_id, Failure.INTERNAL_ERROR, message))
         return verdict

@@ -44,13 +44,18 @@ class Asking:
         self.orders = orders
         self.database = orders.database
 
-    def ask(self, connection: Connection, asked: Sequence[Asked], now: datetime) -> None:
-        """Decide to ask: orders and pending requests, in one transaction."""
+    def ask(self, connection: Connection, asked: Sequence[Asked], now: datetime) -> set[str]:
+        """Decide to ask: orders and pending requests, in one transaction.
+
+        Returns:
+            The ids of the orders that were not known before.
+        """
         known = load_orders(connection, {each.order.order_id for each in asked})
         new = {each.order.order_id for each in asked} - known.keys()
         save_orders(connection, [Order(each, OrderState.PLACED) for each in sorted(new)])
         self._give_their_turn(connection, new, now)
         keep_asked(connection, asked, now)
+        return new
 
     def take_replies(
         self,

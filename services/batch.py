@@ -12,6 +12,7 @@ from domain.errors import ContractError, MalformedRecord, UnknownType
 from event_log.database import Database
 from event_log.inbox import advance, mark_handled, next_offsets, not_yet_handled
 from event_log.outbox import enqueue
+from services.telemetry import Phases, telemetry
 from transport.codec import type_name
 from transport.letters import dead_letters
 from transport.records import (
@@ -31,10 +32,14 @@ _CARRIED = {topic.name: frozenset(topic.carries) for topic in TOPICS}
 
 @dataclass
 class Handled:
-    """What came of some deliveries: what to publish, and what was refused, with the reason."""
+    """What came of some deliveries: what to publish, and what was refused, with the reason.
+
+    `repeats` are those that a service without an inbox found to have come before.
+    """
 
     outgoing: list[Outgoing] = field(default_factory=list)
     refused: list[tuple[Record, ContractError]] = field(default_factory=list)
+    repeats: list[Delivery] = field(default_factory=list)
 
 
 class Service(Protocol):
@@ -78,20 +83,25 @@ def handle_batch(
         StoreError: the database can't be written; nothing has changed.
     """
     started = perf_counter()
+    steps = telemetry().steps(service.name, records)
     deliveries, broken = _understand_all(service, records)
+    steps.take((delivery.record, delivery.payload) for delivery in deliveries)
     decoded = perf_counter()
     decided = decoded
+    fresh: Sequence[Delivery] = deliveries
+    refused: list[tuple[Record, ContractError]] = []
+    handled = Handled()
 
     def work(connection: Connection) -> int:
-        nonlocal decided
+        nonlocal decided, fresh, refused, handled
         before = next_offsets(connection)
-        fresh: Sequence[Delivery] = deliveries
         refused = list(broken)
         if service.inbox:
             fresh, reused = not_yet_handled(connection, deliveries)
             refused += [(delivery.record, why) for delivery, why in reused]
         handled = service.handle(connection, fresh, now)
-        letters = dead_letters([*refused, *handled.refused], service.name, now, before)
+        refused += handled.refused
+        letters = dead_letters(refused, service.name, now, before)
         count = enqueue(connection, [*handled.outgoing, *letters])
         if service.inbox:
             # What was refused had no effect: sent again, mended or not, it is to have one.
@@ -101,14 +111,25 @@ def handle_batch(
         decided = perf_counter()
         return count
 
-    waiting = service.database.in_transaction(work)
+    with steps:
+        waiting = service.database.in_transaction(work)
+    phases = Phases(decoded - started, decided - decoded, perf_counter() - decided)
+    steps.done(refused, lambda: _repeated(deliveries, fresh, handled), phases)
     if spent is not None:
         spent.records += len(records)
         spent.batches += 1
-        spent.decode += decoded - started
-        spent.decide += decided - decoded
-        spent.commit += perf_counter() - decided
+        spent.decode += phases.decode
+        spent.decide += phases.decide
+        spent.commit += phases.commit
     return waiting
+
+
+def _repeated(
+    deliveries: Iterable[Delivery], fresh: Iterable[Delivery], handled: Handled
+) -> set[int]:
+    known = {id(delivery.record) for delivery in deliveries}
+    new = {id(delivery.record) for delivery in fresh}
+    return (known - new) | {id(delivery.record) for delivery in handled.repeats}
 
 
 def _understand_all(

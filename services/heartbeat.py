@@ -5,17 +5,18 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, NullPool, create_engine, delete, event, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Engine, NullPool, create_engine, delete, event, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Field, SQLModel
 
 from domain.status import Beat, living, missing
-from event_log.database import UtcTime, table_of
+from event_log.database import Place, table_of
+from event_log.statements import insert_or_replace
+from event_log.workers import HeartbeatRow as HeartbeatRow
 
 _log = logging.getLogger(__name__)
 
@@ -31,15 +32,8 @@ STOP_WITHIN_SECONDS = 5.0
 FORGOTTEN_AFTER = timedelta(days=1)
 """When a process that ended without a word is no longer missed."""
 
-
-class HeartbeatRow(SQLModel, table=True):
-    """A process of a service; it removes its row when it stops as it was asked to."""
-
-    __tablename__ = "workers"
-    service: str = Field(primary_key=True)
-    process: str = Field(primary_key=True)
-    started_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
-    seen_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+SIGNALLED = 128
+"""A process that a signal ended has this and the signal's number as its exit code."""
 
 
 _workers = table_of(HeartbeatRow)
@@ -65,15 +59,14 @@ class Heartbeat:
     for a locked one as long as the service does.
     """
 
-    def __init__(self, path: Path, service: str, every: float = BEAT_EVERY_SECONDS) -> None:
-        """Prepare the heartbeat of `service`, every so many seconds, in the database at `path`."""
-        self._path = path
+    def __init__(self, place: Place, service: str, every: float = BEAT_EVERY_SECONDS) -> None:
+        """Prepare the heartbeat of `service`, every so many seconds, in the database at `place`."""
+        self._place = place
         self._service = service
         self._every = every
         self._process = process_name()
         self._started_at = datetime.now(UTC)
-        self._engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
-        event.listen(self._engine, "begin", _begin)
+        self._engine = _engine_of(place)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{service}-heartbeat", daemon=True)
 
@@ -98,7 +91,7 @@ class Heartbeat:
             done = self.beat()
             if not done and not silent:
                 _log.warning(
-                    "%s: no heartbeat for now, %s can't be written", self._service, self._path
+                    "%s: no heartbeat for now, %s can't be written", self._service, self._place
                 )
             silent = not done
             self._stopped.wait(self._every)
@@ -109,6 +102,8 @@ class Heartbeat:
                 work(connection)
         except (SQLAlchemyError, sqlite3.Error):
             return False
+        finally:
+            self._engine.dispose()
         return True
 
     def _beat(self, connection: Connection) -> None:
@@ -119,16 +114,7 @@ class Heartbeat:
             "started_at": self._started_at,
             "seen_at": now,
         }
-        statement = insert(_workers).values(row)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[_workers.c.service, _workers.c.process],
-                set_={
-                    "started_at": statement.excluded.started_at,
-                    "seen_at": statement.excluded.seen_at,
-                },
-            )
-        )
+        connection.execute(insert_or_replace(connection, _workers), row)
         connection.execute(delete(_workers).where(_workers.c.seen_at < now - FORGOTTEN_AFTER))
 
     def _remove(self, connection: Connection) -> None:
@@ -139,17 +125,63 @@ class Heartbeat:
         of_service = _workers.c.service == self._service
         connection.execute(delete(_workers).where(of_service & _workers.c.process.not_in(leave)))
 
-    def _connect(self) -> sqlite3.Connection:
+
+@contextmanager
+def beating(place: Place, service: str) -> Iterator[None]:
+    """Inside, this process has a heartbeat.
+
+    Leaving without error, or by a signal that asks for the end, is a clean stop.
+    """
+    heartbeat = Heartbeat(place, service)
+    heartbeat.start()
+    clean = False
+    try:
+        yield
+        clean = True
+    except (KeyboardInterrupt, SystemExit) as ended:
+        clean = _was_asked_to_end(ended)
+        raise
+    finally:
+        heartbeat.stop(clean=clean)
+
+
+def _was_asked_to_end(ended: KeyboardInterrupt | SystemExit) -> bool:
+    """Whether a signal is behind it, and not a failure."""
+    if isinstance(ended, KeyboardInterrupt) or not ended.code:
+        return True
+    return isinstance(ended.code, int) and ended.code > SIGNALLED
+
+
+def _engine_of(place: Place) -> Engine:
+    """What writes heartbeats: it makes no database, and waits for a locked one for a moment.
+
+    A heartbeat that a power cut takes away is not missed: no need to wait for the disk.
+    """
+    if not isinstance(place, Path):
+        # Nobody but heartbeats writes the table: without the schema's write lock they neither wait
+        # for the service's transactions nor hold them up.
+        unhindered: Engine = place.connect().execution_options(reading=True)
+        event.listen(unhindered, "begin", _hurry)
+        return unhindered
+
+    def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
+            f"{place.absolute().as_uri()}?mode=rw",
             uri=True,
             timeout=LOCKED_SECONDS,
             isolation_level=None,
         )
-        # A heartbeat that a power cut takes away is not missed: no need to wait for the disk.
         connection.execute("PRAGMA synchronous=NORMAL")
         return connection
 
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", lambda opened: opened.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
 
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+def _hurry(connection: Connection) -> None:
+    milliseconds = int(LOCKED_SECONDS * 1000)
+    connection.exec_driver_sql(
+        f"SELECT set_config('lock_timeout', '{milliseconds}ms', true), "
+        "set_config('synchronous_commit', 'off', true)"
+    )

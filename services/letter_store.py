@@ -117,9 +117,10 @@ def all_letters(connection: Connection, *, with_bodies: bool = True) -> list[Let
 def letter_named(connection: Connection, name: str) -> Letter | None:
     """The letter of a name such as ``orders/2/17``, if there is one."""
     topic, partition, offset = ("", "", *name.rsplit("/", 2))[-3:]
-    # Longer ones are no numbers of Kafka's, nor of SQLite's.
+    # Longer ones are no numbers of Kafka's, nor of a database's.
     if not all(
-        each.isascii() and each.isdigit() and len(each) < 19 for each in (partition, offset)
+        each.isascii() and each.isdigit() and len(each) <= most
+        for each, most in ((partition, 9), (offset, 18))
     ):
         return None
     rows, actions = (
@@ -178,8 +179,8 @@ def _row(letter: DeadLetter) -> dict[str, object]:
         "topic": failure.topic,
         "partition": failure.partition,
         "offset": failure.offset,
-        "service": failure.service,
-        "reason": failure.reason,
+        "service": _without_nul(failure.service),
+        "reason": _without_nul(failure.reason),
         "time": parse_time(failure.time, "dead_letter_time"),
         "tries": letter.tries,
         "history": _pack_history(letter.history),
@@ -187,6 +188,11 @@ def _row(letter: DeadLetter) -> dict[str, object]:
         "headers": pack_headers(letter.headers),
         "body": letter.body,
     }
+
+
+def _without_nul(text: str) -> str:
+    # Postgres has no text with one, and strangers write what they like.
+    return text.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _letter(rows: Sequence[Row[Any]], actions: Sequence[Row[Any]]) -> Letter:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from domain.errors import MalformedRecord, ShopError, StoreError
 from domain.letters import Action, LetterState
-from event_log.database import Database
+from event_log.database import Database, Place
 from event_log.inbox import PositionRow, advance, next_offsets
 from event_log.outbox import OutboxRow, enqueue
 from services.letter_store import (
@@ -25,6 +24,7 @@ from transport.cluster import ClusterView
 from transport.letters import DeadLetter, again, read_letter, size_of
 from transport.reading import read_partition
 from transport.records import Outgoing, Record
+from transport.servers import Servers
 from transport.topics import TOPICS, TopicPartition, dead_letter_topic
 
 BATCH = 200
@@ -34,17 +34,15 @@ BATCH = 200
 class LetterDesk:
     """Reads the dead-letter topics into its database, and takes letters back from there."""
 
-    def __init__(self, path: Path) -> None:
-        """Keep letters in the database at `path`."""
-        self.database = Database(path, [LetterRow, LetterActionRow, OutboxRow, PositionRow])
+    def __init__(self, place: Place) -> None:
+        """Keep letters in the database at `place`."""
+        self.database = Database(place, [LetterRow, LetterActionRow, OutboxRow, PositionRow])
 
-    def take_in(
-        self, bootstrap_servers: str, now: datetime, refused: Callable[[str], None]
-    ) -> None:
+    def take_in(self, servers: Servers, now: datetime, refused: Callable[[str], None]) -> None:
         """Read what the dead-letter topics have by now.
 
         Args:
-            bootstrap_servers: where the topics are.
+            servers: where the topics are.
             now: the time (UTC, aware).
             refused: is told of each record there that is no letter of ours.
 
@@ -55,17 +53,17 @@ class LetterDesk:
         with self.database.reading() as connection:
             positions = next_offsets(connection)
         topics = [dead_letter_topic(topic.name) for topic in TOPICS]
-        for place, end in sorted(ClusterView(bootstrap_servers, 30).ends(topics).items()):
+        for place, end in sorted(ClusterView(servers, 30).ends(topics).items()):
             start = positions.get(place, 0)
             if start > end:
                 raise StoreError(
                     f"{place.topic}[{place.partition}] ends at offset {end}, and database "
-                    f"{self.database} has read up to {start}: the topic was made anew. Move "
-                    "that file away; it keeps the letters of the former topic"
+                    f"{self.database} has read up to {start}: the topic was made anew. Put "
+                    "that database away; it keeps the letters of the former topic"
                 )
             if start < end:
                 begin = partial(max, start)
-                for records in read_partition(bootstrap_servers, place, begin, end, BATCH):
+                for records in read_partition(servers, place, begin, end, BATCH):
                     self._keep(place, records, now, refused)
 
     def letters(self, *, with_bodies: bool = True) -> list[Letter]:

@@ -23,6 +23,7 @@ from services.asked import RequestRow
 from services.batch import Handled, Subscriptions
 from services.early import EarlyRow, keep_early, take_early
 from services.heartbeat import HeartbeatRow
+from services.telemetry import telemetry
 from transport.codec import type_name
 from transport.records import Delivery, Outgoing, outgoing
 from transport.topics import AUTHORIZATIONS, ORDERS
@@ -69,10 +70,12 @@ class OrderService:
         Returns:
             How many of them were not known before.
         """
+        ids = {order.order_id for order in orders}
+        placing = telemetry().placing(ids)
 
         def work(connection: Connection) -> int:
-            known = load_orders(connection, {order.order_id for order in orders})
-            new = {order.order_id for order in orders} - known.keys()
+            new = ids - load_orders(connection, ids).keys()
+            placing.new(new)
             save_orders(
                 connection, [Order(order_id, OrderState.PLACED) for order_id in sorted(new)]
             )
@@ -82,7 +85,8 @@ class OrderService:
                 enqueue(connection, self.handle(connection, waited, now).outgoing)
             return len(new)
 
-        return self.database.in_transaction(work)
+        with placing:
+            return self.database.in_transaction(work)
 
     def handle(
         self, connection: Connection, deliveries: Sequence[Delivery], now: datetime

@@ -42,5 +42,7 @@ class RecorderService:
         self, connection: Connection, deliveries: Sequence[Delivery], now: datetime
     ) -> Handled:
         """Append the events that the log doesn't have."""
-        reused = log.append(connection, deliveries, now)
-        return Handled(refused=[(delivery.record, why) for delivery, why in reused])
+        appended = log.append(connection, deliveries, now)
+        handled = Handled(repeats=appended.repeats)
+        handled.refused += [(delivery.record, why) for delivery, why in appended.reused]
+        return handled

@@ -1,4 +1,4 @@
-"""The watchdog: ends a process whose service has records and doesn't get on."""
+"""The watchdog: ends a process whose service has records and doesn't get on, or lost its rights."""
 
 import logging
 import os
@@ -7,17 +7,24 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.errors import BrokerError
+from domain.errors import AccessDenied, BrokerError, NotLetIn
+from domain.principals import Principal
 from domain.progress import Standing, Wait, Watch
 from event_log.database import Database
 from event_log.inbox import next_offsets
-from services.heartbeat import Heartbeat
+from event_log.outbox import waiting
+from services.heartbeat import beating
+from services.telemetry import telemetry
 from transport.cluster import ClusterView
+from transport.rights import RightsView
+from transport.servers import SecuredServers, Servers
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
@@ -28,6 +35,13 @@ EXIT_STUCK = 71
 One that gave up for a reason it knows ends with 70 (`streams.relaying.EXIT_FAILED`).
 """
 
+EXIT_DENIED = 72
+"""Exit code of a process that ended itself because it lost a right, or isn't let in any more.
+
+It would wait in silence, or try the same again and again. Started again it reads its password anew,
+or says what is wrong.
+"""
+
 STALLED_AFTER_SECONDS = 90.0
 """How long a partition may stand still; longer than a database that is locked is tried again."""
 
@@ -36,16 +50,16 @@ LOOK_EVERY_SECONDS = 5.0
 BLIND_AFTER_SECONDS = 30.0
 """A look that comes so much late tells that this process was stopped itself, or the machine."""
 
-SIGNALLED = 128
-"""A process that a signal ended has this and the signal's number as its exit code."""
-
 SPREAD = 0.5
 """By how much of it the limit differs from process to process: when one of several has ended, the
 others should see its partitions move before their own limit is over."""
 
 
+Handled = Callable[[Connection], Mapping[TopicPartition, int]]
+
+
 class Looks(Protocol):
-    """What a watchdog asks of the cluster."""
+    """What a watchdog asks of the cluster, or of what else a service reads."""
 
     def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """The offset after the last record, by partition."""
@@ -56,6 +70,8 @@ class Looks(Protocol):
 
 class Watchdog:
     """A thread that looks at a service's topics and positions, and ends the process if it's stuck.
+
+    It also ends one that may not do any more what it must, or whose password was changed.
 
     While broker or database don't answer there is no verdict, and time starts anew; the log says so
     once, also for a service whose own client waits in silence.
@@ -68,7 +84,8 @@ class Watchdog:
         topics: Iterable[str],
         cluster: Looks,
         stalled_after: float = STALLED_AFTER_SECONDS,
-        end: Callable[[], None] = lambda: os._exit(EXIT_STUCK),
+        end: Callable[[int], None] = os._exit,
+        handled: Handled = next_offsets,
     ) -> None:
         """Prepare the thread.
 
@@ -78,7 +95,8 @@ class Watchdog:
             topics: what the service reads.
             cluster: where the topics are.
             stalled_after: seconds that a partition may have records and not move.
-            end: ends the process.
+            end: ends the process with an exit code.
+            handled: reads from the database how far the service has come.
         """
         self._service = service
         self._database = database
@@ -87,22 +105,29 @@ class Watchdog:
         self._limit = stalled_after * random.uniform(1, 1 + SPREAD)  # noqa: S311 no secret
         self._every = min(LOOK_EVERY_SECONDS, stalled_after / 5)
         self._end = end
+        self._handled = handled
+        self._require: Callable[[], None] = lambda: None
         self._watch: Watch[TopicPartition] = Watch()
         self._sees = True
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{service}-watchdog", daemon=True)
 
-    def start(self) -> None:
+    def require(self, rights: Callable[[], None]) -> None:
+        """Have `rights` called at each look, which raises AccessDenied if one is missing."""
+        self._require = rights
+
+    def __enter__(self) -> None:
         """Begin to look."""
         self._thread.start()
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Look no more; a look that waits for the broker is left behind."""
         self._stopped.set()
 
     def look(self, now: float) -> None:
         """Look once, at `now` (seconds of a clock that never goes back); end if it must be."""
         try:
+            self._require()
             seen = self._standings()
             self._watch = self._watch.look(seen, now, BLIND_AFTER_SECONDS)
             stuck = {
@@ -110,16 +135,23 @@ class Watchdog:
                 for place, wait in self._watch.stuck(now, self._limit).items()
                 if self._cluster.waits_since(place, wait.position) is not None
             }
-        except (BrokerError, SQLAlchemyError) as error:
+        except (AccessDenied, NotLetIn) as error:
+            if not self._stopped.is_set():
+                _log.error("%s ends, and nothing is lost: %s", self._service, error)
+                logging.shutdown()
+                self._end(EXIT_DENIED)
+            return
+        except (BrokerError, SQLAlchemyError, OSError) as error:
             if self._sees:
                 _log.warning("%s: not known whether it gets on: %s", self._service, error)
             self._watch, self._sees = Watch(), False
             return
         self._sees = True
+        telemetry().lag(self._service, seen)
         if stuck and not self._stopped.is_set():
             self._say(stuck, seen, now)
             logging.shutdown()
-            self._end()
+            self._end(EXIT_STUCK)
 
     def _run(self) -> None:
         while not self._stopped.wait(self._every):
@@ -133,7 +165,7 @@ class Watchdog:
     def _standings(self) -> dict[TopicPartition, Standing]:
         ends = self._cluster.ends(self._topics)
         with self._database.reading() as connection:
-            handled = next_offsets(connection)
+            handled = self._handled(connection)
         return {place: Standing(end, handled.get(place, 0)) for place, end in ends.items()}
 
     def _say(
@@ -156,31 +188,21 @@ class Watchdog:
 
 @contextmanager
 def watched(
-    service: str, database: Database, topics: Iterable[str], servers: str, stalled_after: float
+    service: str,
+    database: Database,
+    topics: Iterable[str],
+    servers: Servers,
+    stalled_after: float,
+    reply_topics: Iterable[str] = (),
 ) -> Iterator[None]:
     """Inside, this process has a heartbeat and a watchdog.
 
     Leaving without error, or by a signal that asks for the end, is a clean stop. Two threads: one
     waits for the broker when it is away, and the heart must beat on.
     """
-    heartbeat = Heartbeat(database.path, service)
+    telemetry().watch_outbox(service, partial(waiting, database))
     watchdog = Watchdog(service, database, topics, ClusterView(servers), stalled_after)
-    heartbeat.start()
-    watchdog.start()
-    clean = False
-    try:
+    if isinstance(servers, SecuredServers):
+        watchdog.require(RightsView(servers, Principal(service), reply_topics).require)
+    with beating(database.place, service), watchdog:
         yield
-        clean = True
-    except (KeyboardInterrupt, SystemExit) as ended:
-        clean = _was_asked_to_end(ended)
-        raise
-    finally:
-        watchdog.stop()
-        heartbeat.stop(clean=clean)
-
-
-def _was_asked_to_end(ended: KeyboardInterrupt | SystemExit) -> bool:
-    """Whether a signal is behind it, and not a failure."""
-    if isinstance(ended, KeyboardInterrupt) or not ended.code:
-        return True
-    return isinstance(ended.code, int) and ended.code > SIGNALLED

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import faust
 from yarl import URL
 
 from streams.lean import EagerTransport, QuietMonitor
+from transport.servers import MECHANISM, SecuredServers, Servers, tls_context
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +23,11 @@ class FaustWorker(faust.Worker):
     Its client's thread can end without saying so when the broker is away. What it leaves undone is
     leaving its consumer group: the database's positions say what was handled.
     """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # At its end it would show the cursor again, also where there is none, before a log line.
+        self.spinner = None
 
     async def stop(self) -> None:
         """Stop, or go on without having stopped."""
@@ -36,11 +43,12 @@ class FaustWorker(faust.Worker):
             )
 
 
-def faust_app(name: str, bootstrap_servers: str, data: Path, batch: int) -> faust.App:
+def faust_app(name: str, servers: Servers, data: Path, batch: int) -> faust.App:
     """The app of the service `name`; `data` is a folder for Faust's own files."""
     app = faust.App(
         f"shop-{name}",
-        broker=f"kafka://{bootstrap_servers}",
+        broker=f"kafka://{servers}",
+        broker_credentials=_credentials(servers),
         datadir=data,
         store="memory://",
         key_serializer="raw",
@@ -62,3 +70,15 @@ def faust_app(name: str, bootstrap_servers: str, data: Path, batch: int) -> faus
     )
     app.transport = EagerTransport([URL(url) for url in app.conf.broker_consumer], app)
     return app
+
+
+def _credentials(servers: Servers) -> faust.SASLCredentials | None:
+    if not isinstance(servers, SecuredServers):
+        return None
+    # With a context Faust takes SASL_SSL; the context checks the names in the certificate.
+    return faust.SASLCredentials(
+        username=servers.username,
+        password=servers.password,
+        mechanism=MECHANISM,
+        ssl_context=tls_context(servers),
+    )

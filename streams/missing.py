@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from domain.errors import OffsetGap
 from transport.reading import read_partition
 from transport.records import Record
+from transport.servers import Servers
 from transport.topics import TopicPartition
 
 TIMEOUT_SECONDS = 5.0
@@ -17,7 +18,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 def missing_records(
-    bootstrap_servers: str, place: TopicPartition, start: int | None, end: int, batch: int
+    servers: Servers, place: TopicPartition, start: int | None, end: int, batch: int
 ) -> Iterator[list[Record]]:
     """Read offsets `start` up to, without, `end` of a partition, in batches.
 
@@ -38,4 +39,4 @@ def missing_records(
             )
         return low if start is None else start
 
-    return read_partition(bootstrap_servers, place, begin, end, batch, TIMEOUT_SECONDS)
+    return read_partition(servers, place, begin, end, batch, TIMEOUT_SECONDS)

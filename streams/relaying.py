@@ -4,11 +4,12 @@ import logging
 import os
 import threading
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 from tenacity.stop import stop_when_event_set
 
-from domain.errors import BrokerError, StoreError
+from domain.errors import AccessDenied, BrokerError, StoreError
 from event_log.outbox import Relay
+from services.telemetry import telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -49,18 +50,21 @@ class RelayThread:
             self._woken.clear()
             try:
                 self._drain()
+            except AccessDenied as error:
+                # Tried on, it would publish what may be published again and again.
+                _log.error("%s can't publish and ends; its outbox stays: %s", self._name, error)
+                _end()
             except (BrokerError, StoreError) as error:
                 _log.warning("%s stops with records in its outbox: %s", self._name, error)
             except Exception:  # noqa: BLE001 whatever it was
                 # Without its relay a service would go on and nothing would leave it.
                 _log.exception("%s can't publish and ends, to be started again", self._name)
-                logging.shutdown()
-                os._exit(EXIT_FAILED)
+                _end()
             self._woken.wait(IDLE_SECONDS)
 
     def _drain(self) -> None:
         for attempt in Retrying(
-            retry=retry_if_exception_type((BrokerError, StoreError)),
+            retry=retry_if_exception(_may_pass),
             wait=wait_random_exponential(multiplier=0.2, max=10),
             stop=stop_when_event_set(self._stopped),
             before_sleep=self._say_why,
@@ -70,5 +74,15 @@ class RelayThread:
                 self._relay.drain()
 
     def _say_why(self, state: RetryCallState) -> None:
+        telemetry().retried("broker")
         why = state.outcome.exception() if state.outcome else None
         _log.warning("%s can't publish, attempt %d: %s", self._name, state.attempt_number, why)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, BrokerError | StoreError) and not isinstance(error, AccessDenied)
+
+
+def _end() -> None:
+    logging.shutdown()
+    os._exit(EXIT_FAILED)

@@ -25,7 +25,9 @@ from tenacity.stop import stop_when_event_set
 from domain.errors import BrokerError
 from event_log.inbox import next_offsets
 from services.batch import Service, Spent, handle_batch
+from services.telemetry import telemetry
 from services.watchdog import STALLED_AFTER_SECONDS, watched
+from streams.denials import denial, say_denials_briefly
 from streams.faust_app import FaustWorker, faust_app
 from streams.lean import RawSchema
 from streams.missing import missing_records
@@ -34,6 +36,7 @@ from streams.relaying import EXIT_FAILED, RelayThread
 from transport.cluster import ClusterView
 from transport.local_broker.interrupts import Interrupts
 from transport.records import Record
+from transport.servers import Servers
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
@@ -54,7 +57,7 @@ class WorkerSettings:
     without progress the worker ends itself (`services.watchdog`).
     """
 
-    bootstrap_servers: str
+    bootstrap_servers: Servers
     data: Path
     batch: int = 2000
     within: float = 0.03
@@ -86,7 +89,11 @@ class Worker:
         self.app.timer(PASSED_OVER_SECONDS)(self._take_what_was_passed_over)
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT, then say where the time went."""
+        """Work until SIGTERM or SIGINT, then say where the time went.
+
+        Raises:
+            AccessDenied: the broker refuses records since it was asked whether they may be read.
+        """
         service, settings = self._service, self._settings
         # Faust listens to signals only once it runs: what comes before it must end cleanly too.
         with (
@@ -104,6 +111,7 @@ class Worker:
     def _run(self) -> None:
         uvloop.install()
         pass_over_what_is_unreadable()
+        say_denials_briefly()
         # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
         gc.freeze()
         gc.set_threshold(100_000, 50, 50)
@@ -117,8 +125,9 @@ class Worker:
         try:
             worker.execute_from_commandline()
         except SystemExit as ended:
+            servers, group = self._settings.bootstrap_servers, self.app.conf.id
             if ended.code:
-                raise
+                raise denial(servers, group, worker.crash_reason) or ended from None
         finally:
             self._stopping.set()
             self._relay.stop()
@@ -232,6 +241,7 @@ class Worker:
         self._commit(run)
 
     def _say_why(self, state: RetryCallState) -> None:
+        telemetry().retried("broker")
         why = state.outcome.exception() if state.outcome else None
         _log.warning(
             "%s: records can't be read, attempt %d, its partition waits: %s",

@@ -13,10 +13,22 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from cli.settings import Settings
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[1]
-WITH_DASHBOARD = {
-    f"test_{name}.py" for name in ("styles", "interruptions", "pipeline", "commands", "prove")
-}
+ON_ONE_STACK = ("test_stack.py", "test_operations.py", "test_attacks.py")
+"""In the order in which they may be run: what attackers leave behind, operators would look into."""
+LONGEST = (
+    "stack",
+    "test_faults.py",
+    "test_styles.py",
+    "test_stack_faults.py",
+    "test_services.py",
+    "test_export_page.py",
+    "test_cluster.py",
+)
+"""Files and groups that take minutes."""
 
 
 def pytest_configure() -> None:
@@ -26,10 +38,7 @@ def pytest_configure() -> None:
 
 
 class ByFile(LoadScopeScheduling):
-    """Shares the tests among processes by file; all that start a dashboard are one's.
-
-    Two dashboards that look for a free port at the same moment would take the same one.
-    """
+    """Shares the tests among processes by file, and by the stack that several files have."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid.partition("::")[0])
@@ -38,8 +47,8 @@ class ByFile(LoadScopeScheduling):
 def group_of(path: str) -> str:
     """Which tests are run by the same process, by the path of their file."""
     file = Path(path)
-    with_dashboard = "browser" in file.parts or file.name in WITH_DASHBOARD
-    return "dashboards" if with_dashboard else file.name
+    # The faults have a stack of their own.
+    return "stack" if file.name in ON_ONE_STACK else file.name
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
@@ -49,10 +58,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that at the end nobody waits for one process alone."""
+    long = {name: rank for rank, name in enumerate(LONGEST)}
+    turns = {name: turn for turn, name in enumerate(ON_ONE_STACK)}
     items.sort(
         key=lambda item: (
-            group_of(str(item.path)) != "dashboards",
-            "faults" not in item.path.parts,
+            long.get(group_of(str(item.path)), len(long)),
+            turns.get(item.path.name, 0),
         )
     )
 
@@ -63,15 +74,25 @@ class Home:
 
     path: Path
     settings: dict[str, str] = field(default_factory=dict)
+    dashboard_port: int = field(default_factory=free_port)
+    """Two dashboards that look for one at the same moment would take the same one."""
 
     @property
     def environment(self) -> dict[str, str]:
         clean = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("SHOP_", "KAFKA_")) or name == "SHOP_JARS"
+            if not name.startswith(("SHOP_", "KAFKA_", "OTEL_")) or name == "SHOP_JARS"
         }
-        return {**clean, "SHOP_HOME": str(self.path), **self.settings}
+        port = str(self.dashboard_port)
+        own = {"SHOP_HOME": str(self.path), "SHOP_DASHBOARD_PORT": port}
+        return {**clean, **own, **self.settings}
+
+    @property
+    def known_settings(self) -> Settings:
+        """The settings by which a test reads and writes what is in it."""
+        servers = self.settings.get("KAFKA_BOOTSTRAP_SERVERS")
+        return Settings(home=self.path, bootstrap_servers=servers)
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start `shop` without waiting for it."""

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
-from domain.errors import BrokerError
+from domain.errors import BrokerError, NotLetIn
+from transport.servers import Servers, client_settings
+from transport.trouble import Tried, ask_cluster, is_denial, trouble
 
 if TYPE_CHECKING:
     from transport.records import Outgoing
@@ -23,17 +25,17 @@ PUBLISH_TIMEOUT_SECONDS = 120.0
 """How long a record may wait for its acknowledgement before publishing it has failed."""
 
 
-def admin_client(bootstrap_servers: str) -> AdminClient:
+def admin_client(servers: Servers) -> AdminClient:
     """A client that asks about and creates topics."""
-    settings: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, "logger": _client_log}
+    settings: dict[str, Any] = {**client_settings(servers), "logger": _client_log}
     return AdminClient(settings)
 
 
-def consumer_client(bootstrap_servers: str, group: str, **overrides: Any) -> Consumer:
+def consumer_client(servers: Servers, group: str, **overrides: Any) -> Consumer:
     """A plain consumer that commits nothing by itself and starts at the earliest offset."""
     return Consumer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            **client_settings(servers),
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -43,11 +45,11 @@ def consumer_client(bootstrap_servers: str, group: str, **overrides: Any) -> Con
     )
 
 
-def producer_client(bootstrap_servers: str, **overrides: Any) -> Producer:
+def producer_client(servers: Servers, **overrides: Any) -> Producer:
     """A plain idempotent producer (KIP-98) that sends at once."""
     return Producer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            **client_settings(servers),
             "enable.idempotence": True,
             "acks": "all",
             "linger.ms": 0,
@@ -62,38 +64,41 @@ def producer_client(bootstrap_servers: str, **overrides: Any) -> Producer:
     )
 
 
-def cluster_id(bootstrap_servers: str, timeout: float = 30.0) -> str:
-    """The id of the Kafka cluster behind `bootstrap_servers`.
+def cluster_id(servers: Servers, timeout: float = 30.0) -> str:
+    """The id of the Kafka cluster behind `servers`.
 
     Args:
-        bootstrap_servers: host:port, separated by commas.
+        servers: where the broker is.
         timeout: seconds to wait for an answer.
 
     Raises:
+        NotLetIn: it is there, and a password, a certificate or the protocol is the wrong one.
         BrokerError: nobody answers there.
     """
     try:
-        metadata = admin_client(bootstrap_servers).list_topics(timeout=timeout)
-    except KafkaException as error:
+        return ask_cluster(servers, timeout)
+    except NotLetIn:
+        raise
+    except BrokerError as error:
         raise BrokerError(
-            f"no Kafka broker answers at {bootstrap_servers} within {timeout:g} s: "
-            f"{error.args[0].str()}. Start one with `shop broker start`, or set "
-            "KAFKA_BOOTSTRAP_SERVERS to one that is there"
+            f"no Kafka broker answers at {servers} within {timeout:g} s: {error}. Start one with "
+            "`shop broker start`, or set KAFKA_BOOTSTRAP_SERVERS to one that is there"
         ) from error
-    return str(metadata.cluster_id)
 
 
 class Publisher:
     """Publishes records in order, each once per call, by Kafka's idempotent producer (KIP-98)."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._producer = producer_client(bootstrap_servers, **{"linger.ms": 5})
-        self._failed: list[str] = []
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._producer = _publishing(servers)
+        self._failed: list[tuple[str, KafkaError]] = []
 
     def publish(self, records: "Sequence[Outgoing]") -> None:
         """Send `records` and wait until the brokers have them all.
 
         Raises:
+            AccessDenied: this principal may not write to one of the topics.
             BrokerError: at least one is not there; sending all of them again is safe, since a
                 repeat is recognized by its id.
         """
@@ -114,16 +119,30 @@ class Publisher:
                 except BufferError:
                     self._producer.poll(0.1)
                 except KafkaException as error:
-                    raise BrokerError(
-                        f"a record for topic {record.topic} can't be sent: {error.args[0].str()}"
-                    ) from error
+                    raise self._trouble(record.topic, error.args[0]) from error
         waiting = self._producer.flush(PUBLISH_TIMEOUT_SECONDS + 10)
-        if self._failed or waiting:
-            raise BrokerError(
-                f"{len(self._failed) + waiting} of {len(records)} records did not arrive: "
-                f"{self._failed[0] if self._failed else 'no answer from the broker'}"
+        if self._failed:
+            # A denial is the reason, whatever else became of the records beside it.
+            topic, why = min(self._failed, key=lambda each: not is_denial(each[1]))
+            count = len(self._failed) + waiting
+            raise self._trouble(topic, why, f"{count} of {len(records)} records did not arrive")
+        if waiting:
+            raise trouble(
+                self._servers,
+                f"{waiting} of {len(records)} records did not arrive",
+                KafkaError(KafkaError._MSG_TIMED_OUT),
             )
 
-    def _delivered(self, error: Any, message: Message) -> None:
+    def _trouble(self, topic: str, error: KafkaError, what: str = "it was not sent") -> BrokerError:
+        if error.fatal() or error.code() == KafkaError._FATAL or is_denial(error):
+            # It would refuse from now on, also what is allowed meanwhile; another sends it again.
+            self._producer = _publishing(self._servers)
+        return trouble(self._servers, f"topic {topic}: {what}", error, Tried("WRITE", topic))
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failed.append(f"topic {message.topic()}: {error.str()}")
+            self._failed.append((str(message.topic()), error))
+
+
+def _publishing(servers: Servers) -> Producer:
+    return producer_client(servers, **{"linger.ms": 5})

@@ -11,7 +11,9 @@ from confluent_kafka.admin import ConfigResource, OffsetSpec  # type: ignore[att
 
 from domain.errors import BrokerError
 from transport.clients import admin_client, consumer_client
-from transport.topics import TopicPartition
+from transport.servers import Servers
+from transport.topics import TopicPartition, partitions_of
+from transport.trouble import Tried, refuse_denied, trouble
 
 GROUP_STATES = {"PREPARING_REBALANCING": "rebalancing", "COMPLETING_REBALANCING": "rebalancing"}
 """Words for states of a group whose names are longer than they need to be."""
@@ -27,25 +29,26 @@ class Group(NamedTuple):
 class ClusterView:
     """Asks a cluster again and again; one client for all questions."""
 
-    def __init__(self, bootstrap_servers: str, timeout: float = 10.0) -> None:
+    def __init__(self, servers: Servers, timeout: float = 10.0) -> None:
         """Connect with the first question; each may take `timeout` seconds."""
-        self._servers = bootstrap_servers
+        self._servers = servers
         self._timeout = timeout
-        self._admin = admin_client(bootstrap_servers)
+        self._admin = admin_client(servers)
 
     def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """The offset after the last record, by partition; topics that aren't there are left out.
 
         Raises:
+            AccessDenied: one may not be described.
             BrokerError: the broker doesn't say in time.
         """
+        topics = tuple(topics)
+        known = partitions_of(self._servers, self._admin, topics, self._timeout)
         try:
-            known = self._admin.list_topics(timeout=self._timeout).topics
             places = [
                 KafkaTopicPartition(topic, partition)
-                for topic in topics
-                if topic in known
-                for partition in known[topic].partitions
+                for topic, count in known.items()
+                for partition in range(count)
             ]
             if not places:
                 return {}
@@ -58,7 +61,8 @@ class ClusterView:
                 for place, answer in answers.items()
             }
         except (KafkaException, TimeoutError) as error:
-            raise self._silent("does not say where its topics end", error) from error
+            tried = Tried("DESCRIBE", ", ".join(topics))
+            raise self._silent("does not say where its topics end", error, tried) from error
 
     def largest(self, topics: Iterable[str]) -> dict[str, int]:
         """How many bytes the largest record may have that a topic takes, by topic.
@@ -76,7 +80,8 @@ class ClusterView:
                 for each, answer in answers.items()
             }
         except (KafkaException, TimeoutError) as error:
-            raise self._silent("does not say how large a record may be", error) from error
+            tried = Tried("DESCRIBE_CONFIGS", ", ".join(each.name for each in asked))
+            raise self._silent("does not say how large a record may be", error, tried) from error
 
     def groups(self, names: Iterable[str]) -> dict[str, Group]:
         """The consumer groups; one that nobody ever joined is ``dead`` and has no members.
@@ -88,9 +93,16 @@ class ClusterView:
             answers = self._admin.describe_consumer_groups(
                 list(names), request_timeout=self._timeout
             )
-            return {name: _group(answer, self._timeout) for name, answer in answers.items()}
         except (KafkaException, TimeoutError) as error:
             raise self._silent("does not say who reads its topics", error) from error
+        found = {}
+        for name, answer in answers.items():
+            try:
+                found[name] = _group(answer, self._timeout)
+            except (KafkaException, TimeoutError) as error:
+                tried = Tried("DESCRIBE", name)
+                raise self._silent("does not say who reads its topics", error, tried) from error
+        return found
 
     def waits_since(self, place: TopicPartition, offset: int) -> datetime | None:
         """The time (UTC) of the first record from `offset` on; `None` if there is none to read.
@@ -109,13 +121,16 @@ class ClusterView:
                 message = consumer.poll(0.2)
                 if message is None:
                     continue
-                trouble = message.error()
-                if trouble is None:
+                error = message.error()
+                if error is None:
                     return _time_of(message)
-                if trouble.code() == KafkaError._PARTITION_EOF:
+                if error.code() == KafkaError._PARTITION_EOF:
                     return None
+                refuse_denied([message])
         except KafkaException as error:
-            raise self._silent(f"does not give {place.topic}[{place.partition}]", error) from error
+            tried = Tried("READ", place.topic)
+            what = f"does not give {place.topic}[{place.partition}]"
+            raise self._silent(what, error, tried) from error
         finally:
             consumer.close()
         raise BrokerError(
@@ -123,9 +138,8 @@ class ClusterView:
             f"within {self._timeout:g} s"
         )
 
-    def _silent(self, what: str, error: Exception) -> BrokerError:
-        reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer in time"
-        return BrokerError(f"the broker at {self._servers} {what}: {reason}")
+    def _silent(self, what: str, error: Exception, tried: Tried | None = None) -> BrokerError:
+        return trouble(self._servers, f"the broker at {self._servers} {what}", error, tried)
 
 
 def _group(answer: Any, timeout: float) -> Group:

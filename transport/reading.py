@@ -6,16 +6,17 @@ from time import monotonic
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
-from domain.errors import BrokerError
 from transport.clients import consumer_client
 from transport.records import Record, record_of
+from transport.servers import Servers
 from transport.topics import TopicPartition
+from transport.trouble import Tried, refuse_denied, trouble
 
 TIMEOUT_SECONDS = 30.0
 
 
 def read_partition(
-    bootstrap_servers: str,
+    servers: Servers,
     place: TopicPartition,
     begin: Callable[[int], int],
     end: int,
@@ -25,7 +26,7 @@ def read_partition(
     """Read what a partition has up to, without, offset `end`, in batches.
 
     Args:
-        bootstrap_servers: where the topic is.
+        servers: where the topic is.
         place: the partition.
         begin: says where to begin, of the first offset that the partition still has; may raise.
         end: the offset to stop before.
@@ -33,22 +34,19 @@ def read_partition(
         timeout: seconds that the broker has for an answer.
 
     Raises:
+        AccessDenied: the topic may not be read.
         BrokerError: no answer came in time.
     """
-    consumer = consumer_client(bootstrap_servers, "unused", **{"enable.partition.eof": True})
+    consumer = consumer_client(servers, "unused", **{"enable.partition.eof": True})
     try:
         low, _high = consumer.get_watermark_offsets(KafkaTopicPartition(*place), timeout=timeout)
         yield from read_between(consumer, place, begin(low), end, batch, timeout)
     except KafkaException as error:
-        raise BrokerError(
-            f"{place.topic}[{place.partition}] can't be read up to offset {end}: "
-            f"{error.args[0].str()}"
-        ) from error
+        what = f"{place.topic}[{place.partition}] can't be read up to offset {end}"
+        raise trouble(servers, what, error, Tried("READ", place.topic)) from error
     except TimeoutError as error:
-        raise BrokerError(
-            f"{place.topic}[{place.partition}]: no record before offset {end} came within "
-            f"{timeout:g} s"
-        ) from error
+        what = f"{place.topic}[{place.partition}] can't be read up to offset {end}"
+        raise trouble(servers, f"{what} within {timeout:g} s", error) from error
     finally:
         consumer.close()
 
@@ -61,7 +59,7 @@ def read_between(
     There may be fewer records than offsets: Kafka's own marks of transactions take offsets too.
 
     Raises:
-        KafkaException: the partition can't be read.
+        KafkaException: the partition can't be read, or may not be.
         TimeoutError: nothing came for `timeout` seconds.
     """
     if start >= end:
@@ -71,6 +69,7 @@ def read_between(
     while start < end:
         # `consume` waits for a full batch or its whole timeout: so it is called for short ones.
         messages = consumer.consume(batch, timeout=0.05)
+        refuse_denied(messages)
         records = [record_of(message) for message in messages if message.error() is None]
         if wanted := [record for record in records if record.offset < end]:
             yield wanted

@@ -1,5 +1,7 @@
 """Records as they come from Kafka, as they are understood, and as they go out."""
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from operator import methodcaller
@@ -51,6 +53,14 @@ class Outgoing:
     body: bytes | None
     partition: int | None = None
 
+
+carrier: ContextVar[Callable[[str, str | None], Headers] | None] = ContextVar(
+    "carrier", default=None
+)
+"""Gives the headers of the trace that a record belongs to, by its order and its cause's id.
+
+There is one while telemetry is on and work on records goes on (`services.telemetry`).
+"""
 
 # Where a name is not UTF-8 the client's method gives a result and an error at once. Python's fast
 # way of calling it doesn't look at the error, which then comes up anywhere; this way does.
@@ -127,9 +137,13 @@ def outgoing(
         correlation_id=spoken.order_id,
         causation_id=cause,
     )
+    headers = to_headers(envelope)
+    carry = carrier.get()
+    if carry is not None:
+        headers += carry(spoken.order_id, cause)
     return Outgoing(
         topic=topic_of(type(contract)),
         key=spoken.customer_id.encode(),
-        headers=to_headers(envelope),
+        headers=headers,
         body=encode(contract) if body is None else body,
     )

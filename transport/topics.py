@@ -1,9 +1,10 @@
 """Topics: which there are, what they carry, and how they are created."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from domain.contracts import (
@@ -19,8 +20,13 @@ from domain.contracts import (
 )
 from domain.errors import BrokerError
 from transport.clients import MAX_RECORD_BYTES, admin_client
+from transport.servers import Servers
+from transport.trouble import Tried, trouble
 
 DEAD_LETTER = ".dead-letter"
+
+TIMEOUT_SECONDS = 30.0
+"""How long the broker has to say which topics it has."""
 
 ORDERS = "orders"
 AUTHORIZATIONS = "authorizations"
@@ -78,7 +84,7 @@ def topic_config(replication: int, retention_days: int) -> dict[str, str]:
 
 
 def create_topics(
-    bootstrap_servers: str, partitions: int, replication: int, retention_days: int
+    servers: Servers, partitions: int, replication: int, retention_days: int
 ) -> list[str]:
     """Create the topics that aren't there yet, and say which they were.
 
@@ -88,11 +94,11 @@ def create_topics(
         BrokerError: the broker refuses, or a topic is there with other partitions. A key's
             partition depends on their number, so it can't be changed under recorded orders.
     """
-    admin = admin_client(bootstrap_servers)
+    admin = admin_client(servers)
     config = topic_config(replication, retention_days)
     wanted = {topic.name: partitions for topic in TOPICS}
     wanted |= {dead_letter_topic(topic.name): 1 for topic in TOPICS}
-    _check_partitions(admin, wanted)
+    _check_partitions(servers, admin, wanted)
     created = []
     letters = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     requests = admin.create_topics(
@@ -112,32 +118,68 @@ def create_topics(
             created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise BrokerError(
-                    f"topic {name} can't be created on {bootstrap_servers}: {error.args[0].str()}"
-                ) from error
+                what = f"topic {name} can't be created on {servers}"
+                raise trouble(servers, what, error, Tried("CREATE", name)) from error
     return created
 
 
-def require_topics(bootstrap_servers: str) -> None:
-    """Check that every topic is there.
+def require_topics(servers: Servers, topics: Iterable[str] | None = None) -> None:
+    """Check that topics are there: all of the project's, if none are named.
 
     Raises:
-        BrokerError: one is not.
+        AccessDenied: one may not be described.
+        BrokerError: one is not there.
     """
-    known = admin_client(bootstrap_servers).list_topics(timeout=30).topics
-    missing = [topic.name for topic in TOPICS if topic.name not in known]
+    wanted = tuple(topics) if topics is not None else tuple(topic.name for topic in TOPICS)
+    known = partitions_of(servers, admin_client(servers), wanted, TIMEOUT_SECONDS)
+    missing = [topic for topic in wanted if topic not in known]
     if missing:
         raise BrokerError(
-            f"the broker at {bootstrap_servers} has no topic {', '.join(missing)}: "
-            "run `shop topics create`"
+            f"the broker at {servers} has no topic {', '.join(missing)}: run `shop topics create`"
         )
 
 
-def _check_partitions(admin: AdminClient, wanted: dict[str, int]) -> None:
-    known = admin.list_topics(timeout=30).topics
+def partitions_of(
+    servers: Servers, admin: AdminClient, topics: Iterable[str], timeout: float
+) -> dict[str, int]:
+    """How many partitions topics have; those that aren't there are left out.
+
+    Raises:
+        AccessDenied: one may not be described, and perhaps isn't there.
+        BrokerError: the broker doesn't say within `timeout` seconds.
+    """
+    wanted = tuple(topics)
+    what = f"the broker at {servers} does not say which topics it has"
+    try:
+        known = admin.list_topics(timeout=timeout).topics
+    except KafkaException as error:
+        raise trouble(servers, what, error) from error
+    found = {topic: len(known[topic].partitions) for topic in wanted if topic in known}
+    # Of all topics a broker lists only those that may be described; asked by name, it says so.
+    hidden = [topic for topic in wanted if topic not in found]
+    if not hidden:
+        return found
+    for topic, answer in admin.describe_topics(
+        TopicCollection(hidden), request_timeout=timeout
+    ).items():
+        try:
+            found[topic] = len(answer.result(timeout).partitions)
+        except (KafkaException, TimeoutError) as error:
+            if not _is_unknown(error):
+                raise trouble(servers, what, error, Tried("DESCRIBE", topic)) from error
+    return found
+
+
+def _is_unknown(error: Exception) -> bool:
+    unknown = KafkaError.UNKNOWN_TOPIC_OR_PART
+    return isinstance(error, KafkaException) and error.args[0].code() == unknown
+
+
+def _check_partitions(servers: Servers, admin: AdminClient, wanted: dict[str, int]) -> None:
+    known = partitions_of(servers, admin, wanted, TIMEOUT_SECONDS)
     for name, count in wanted.items():
-        if name in known and len(known[name].partitions) != count:
+        if known.get(name, count) != count:
             raise BrokerError(
-                f"topic {name} has {len(known[name].partitions)} partitions, the settings say "
-                f"{count}: start with a fresh SHOP_HOME, or set SHOP_PARTITIONS to what is there"
+                f"topic {name} has {known[name]} partitions, the settings say {count}: start with "
+                "a fresh SHOP_HOME, or set SHOP_PARTITIONS to what is there"
             )

@@ -14,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from confluent_kafka import KafkaException
 
-from cli.composition import SERVICES
+from cli.composition import SERVICES, bootstrap_servers
 from cli.console import err
 from cli.demo import PURCHASES
 from cli.place import place
@@ -28,6 +30,7 @@ from cli.settings import Settings
 from cli.settled import wait_until_settled
 from transport.clients import admin_client
 from transport.local_broker.broker import LocalBroker
+from transport.servers import Servers
 from transport.topics import TOPICS, create_topics, dead_letter_topic
 
 PHASES = ("decode", "decide", "commit", "produce")
@@ -47,13 +50,22 @@ class Run:
         return self.orders / self.seconds
 
 
-def run(kind: str, orders: int, servers: str, folder: Path) -> Run:
-    """Take `orders` orders through the services of one contender."""
-    _fresh_topics(servers)
+def run(kind: str, orders: int, said: Mapping[str, str], folder: Path) -> Run:
+    """Take `orders` orders through the services of one contender.
+
+    Args:
+        kind: which contender.
+        orders: how many.
+        said: variables of its services, as a user sets them.
+        folder: where its home may be.
+    """
     home = folder / "home"
     shutil.rmtree(home, ignore_errors=True)
-    settings = Settings(home=home, bootstrap_servers=servers)
-    environment = {**os.environ, "SHOP_HOME": str(home), "KAFKA_BOOTSTRAP_SERVERS": servers}
+    environment = {**os.environ, **said, "SHOP_HOME": str(home)}
+    with patch.dict(os.environ, environment):
+        settings = Settings()
+    servers = bootstrap_servers(settings)
+    _fresh_topics(servers)
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "benchmarks.pipeline.contender", kind, name],
@@ -72,9 +84,9 @@ def run(kind: str, orders: int, servers: str, folder: Path) -> Run:
     finally:
         for process in processes:
             process.terminate()
-        said = [process.communicate(timeout=60)[0] for process in processes]
+        ends = [process.communicate(timeout=60)[0] for process in processes]
     # Faust writes to the terminal's cursor around it.
-    return Run(orders, seconds, [json.loads(text[text.index("{") :]) for text in said])
+    return Run(orders, seconds, [json.loads(text[text.index("{") :]) for text in ends])
 
 
 def main() -> None:
@@ -90,11 +102,12 @@ def main() -> None:
         broker = LocalBroker(Path(name) / "broker", Settings().jars)
         servers = broker.start().bootstrap_servers
         assert servers is not None
+        said = {"KAFKA_BOOTSTRAP_SERVERS": servers}
         try:
             for number in range(chosen.rounds):
                 for kind, found in runs.items():
                     orders = chosen.documented if kind == "documented" else chosen.orders
-                    found.append(run(kind, orders, servers, Path(name)))
+                    found.append(run(kind, orders, said, Path(name)))
                     err.print(f"round {number + 1} {kind}: {found[-1].rate:,.0f} orders/s")
         finally:
             broker.stop()
@@ -132,7 +145,7 @@ def _print(runs: dict[str, list[Run]]) -> None:
     print("\nWhat the processor's time has beyond the phases is consuming, and starting up.")
 
 
-def _fresh_topics(servers: str) -> None:
+def _fresh_topics(servers: Servers) -> None:
     admin = admin_client(servers)
     names = [name for topic in TOPICS for name in (topic.name, dead_letter_topic(topic.name))]
     for _ in range(100):
@@ -148,7 +161,7 @@ def _fresh_topics(servers: str) -> None:
     create_topics(servers, 4, 1, 1)
 
 
-def _wait_for_groups(servers: str) -> None:
+def _wait_for_groups(servers: Servers) -> None:
     admin = admin_client(servers)
     groups = [f"shop-{name}" for name in SERVICES]
     deadline = time.monotonic() + 60

@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 
 from cli.composition import SERVICES, publisher, wait_for_topics, worker
 from cli.settings import Settings
+from domain.principals import Principal
 from event_log.inbox import advance
 from event_log.outbox import Relay
 from services.batch import Handled, Service, Spent, handle_batch
@@ -60,7 +61,7 @@ def ours(settings: Settings, name: str) -> tuple[Spent, float]:
 def floor(settings: Settings, name: str) -> tuple[Spent, float]:
     """A plain batch loop: consume, handle and commit, publish, commit offsets."""
     service = SERVICES[name](settings)
-    servers, _ = wait_for_topics(settings)
+    servers, _ = wait_for_topics(settings, Principal(name))
     spent = Spent()
     timed = TimedPublisher(servers)
     relay = Relay(service.database, timed)
@@ -87,7 +88,7 @@ def floor(settings: Settings, name: str) -> tuple[Spent, float]:
 def documented(settings: Settings, name: str) -> tuple[Spent, float]:
     """Faust by its guide."""
     service: Service = SERVICES[name](settings)
-    servers, _ = wait_for_topics(settings)
+    servers, _ = wait_for_topics(settings, Principal(name))
     spent = Spent()
     if name == "order":
         # `shop place` leaves its orders to whoever relays the order service's outbox.

@@ -16,6 +16,7 @@ from reporting.dashboard.health_looking import (
 from reporting.dashboard.health_rows import (
     WHAT_PARTS_PROVE,
     broker_line,
+    how_to_prove,
     letter_as_html,
     letters_line,
     letters_table,
@@ -25,6 +26,7 @@ from reporting.dashboard.health_rows import (
     proof_line,
     rows_table,
     services_table,
+    told_by,
 )
 from reporting.dashboard.html_tables import Column, scrolling, table
 from reporting.dashboard.order_steps import in_words
@@ -79,6 +81,9 @@ def _positions(sources: Sources) -> None:
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
 def _services(sources: Sources) -> None:
+    if sources.health is None:
+        st.info(told_by("status"))
+        return
     health = sources.health()
     now = datetime.now(UTC)
     if health is None:
@@ -107,6 +112,9 @@ def _say_what_is_wrong(health: Health) -> None:
 
 @st.fragment(run_every=LOOK_EVERY_SECONDS)
 def _letters(sources: Sources) -> None:
+    if sources.health is None:
+        st.info(told_by("dead-letters list"))
+        return
     health = sources.health()
     if health is None:
         st.caption("Asking for dead letters …")
@@ -157,7 +165,7 @@ def _proof(sources: Sources) -> None:
             st.error(f"The proof could not go on, or isn't kept: {plain(now.trouble)}.")
     said, well = proof_line(last, datetime.now(UTC))
     if last.proved is None:
-        st.info(f"{said} Run the proof here, or type `shop prove` in a terminal.")
+        st.info(f"{said} {how_to_prove(here=sources.prover is not None)}")
     elif well:
         st.success(said)
     else:
@@ -167,6 +175,8 @@ def _proof(sources: Sources) -> None:
             st.html(parts_table(last.proved.parts))
     if sources.prover is not None:
         _run(sources.prover, now)
+    elif last.proved is not None:
+        st.caption(how_to_prove(here=False))
     with st.expander("What is proved"):
         st.html(
             table(

@@ -1,14 +1,13 @@
 """What the page "Log and health" looks at by itself: log, projections, and the last proof."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
-from event_log.database import reason, table_of
+from event_log.database import Place, reason, table_of
 from event_log.log import EventRow, head
 from reporting.dashboard.sources import Sources
 from reporting.figure import Stamp, stamp
@@ -85,13 +84,13 @@ def _end_of_log(sources: Sources) -> Stamp | None:
     return stamp(ReadOnlyDatabase(sources.log), position, sources.currency)
 
 
-def _positions(path: Path) -> tuple[tuple[str, int], ...]:
+def _positions(place: Place) -> tuple[tuple[str, int], ...]:
     known = all_projections().values()
 
     def read(connection: Connection) -> tuple[tuple[str, int], ...]:
         return tuple((each.title, live(each).reached(connection).position) for each in known)
 
-    return look_up(path, read, ProjectedRow) or tuple((each.title, 0) for each in known)
+    return look_up(place, read, ProjectedRow) or tuple((each.title, 0) for each in known)
 
 
 def look_at_proof(sources: Sources) -> LastProof:
@@ -124,8 +123,13 @@ def look_into(sources: Sources, projection: Projection, beginning: str) -> Rows:
     columns = tuple(str(column.name) for column in table.columns)
     first, *_ = keys = [table.c[name] for name in projection.key_columns]
     query = select(table).order_by(*keys).limit(ROWS_SHOWN + 1)
+    if "\0" in beginning:
+        # No text in Postgres has one.
+        return Rows(columns)
     if beginning:
         query = query.where(first >= beginning, first < beginning + _LAST_CHARACTER)
+        # In a language's order there are others in between, such as capitals.
+        query = query.where(func.substr(first, 1, len(beginning)) == beginning)
 
     def read(connection: Connection) -> tuple[tuple[Any, ...], ...]:
         return tuple(tuple(row) for row in connection.execute(query))

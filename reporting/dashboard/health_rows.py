@@ -37,11 +37,24 @@ _WORDS = {
 }
 _TONES: dict[str, Tone] = {HOLDS: "good", FAILS: "bad", LEFT_OUT: "waiting"}
 _UNKNOWN = "?"
+_READS_ONLY = "The dashboard's role reads projections only"
 _PRE = (
     '<pre style="white-space: pre-wrap; overflow-wrap: anywhere; max-height: 24rem; '
     "overflow: auto; font-size: 0.8rem; padding: 0.6rem; border-radius: 6px; margin: 0; "
     'border: 1px solid rgba(128, 128, 128, 0.4);" tabindex="0">{text}</pre>'
 )
+
+
+def told_by(command: str) -> str:
+    """Where to ask what the dashboard's role has no right to ask."""
+    return f"{_READS_ONLY}: this is told by `shop {command}`, typed in a terminal."
+
+
+def how_to_prove(*, here: bool) -> str:
+    """How a proof is run: on the page, or in a terminal only."""
+    if here:
+        return "Run the proof here, or type `shop prove` in a terminal."
+    return f"{_READS_ONLY}: it is proved by `shop prove`, typed in a terminal."
 
 
 def positions_table(reached: Reached) -> str:

@@ -10,7 +10,7 @@ from reporting.dashboard.sources import Sources
 from reporting.figure import Stamp, stamp
 from reporting.projections.late import LateRow
 from reporting.projector import ProjectedRow, position
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import Identity, ReadOnlyDatabase, has_tables
 from reporting.report import LateMonth, Report, report_and_late
 from reporting.revenue import RevenueRow
 
@@ -26,7 +26,7 @@ class Seen:
     late: tuple[LateMonth, ...] = ()
     stamp: Stamp | None = None
     trouble: str | None = None
-    file: tuple[int, int] | None = None
+    identity: Identity | None = None
 
 
 def look(sources: Sources, before: Seen) -> Seen:
@@ -51,18 +51,18 @@ def stamp_in_words(of: Stamp) -> str:
 
 
 def _read(database: ReadOnlyDatabase, sources: Sources, before: Seen) -> Seen:
-    file = database.file()
-    if file is None:
+    identity = database.identity()
+    if identity is None:
         return _nothing_there(database, before)
     with database.reading() as connection:
         if not has_tables(connection, ProjectedRow, RevenueRow, LateRow):
             return _nothing_there(database, before)
         reached = position(connection)
     known = before.report
-    if known is not None and (file, reached) == (before.file, known.position):
+    if known is not None and (identity, reached) == (before.identity, known.position):
         return replace(before, trouble=None, stamp=before.stamp or _stamp(sources, known))
     found, late = report_and_late(database, sources.currency)
-    return Seen(found, late, _stamp(sources, found), None, file)
+    return Seen(found, late, _stamp(sources, found), None, identity)
 
 
 def _stamp(sources: Sources, found: Report) -> Stamp | None:
@@ -74,7 +74,7 @@ def _stamp(sources: Sources, found: Report) -> Stamp | None:
 
 
 def _nothing_there(database: ReadOnlyDatabase, before: Seen) -> Seen:
-    # Before the first order there is no file, and that is no trouble.
+    # Before the first order there is no database, and that is no trouble.
     if before.report is None:
         return Seen()
-    return replace(before, trouble=f"{database.path} is not there any more")
+    return replace(before, trouble=f"{database} is not there any more")

@@ -4,29 +4,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from event_log.database import Place
 from reporting.dashboard.health_facts import Health, LetterText
 from reporting.dashboard.prover import Prover
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What the pages need to know; files are only read, and need not be there yet.
+    """What the pages need to know; databases are only read, and need not be there yet.
 
     Attributes:
-        log: the event log's database file. Pages look up single events in it by their position.
-        projections: the projections' database file, which all lists and sums come from.
+        log: the event log's database. Pages look up single events in it by their position.
+        projections: the projections' database, which all lists and sums come from.
         currency: ISO 4217 code of the figures.
-        proofs: the database file with results of proofs.
+        proofs: the database with results of proofs.
         health: what broker and services say, at once: what was found some seconds ago will do;
-            `None` while nothing is known yet.
+            `None` while nothing is known yet. There is none where this process may not ask them:
+            the page says then what tells it.
         letter: what is in the open dead letter of a name; `None` if there is none any more.
         prover: proves in the background; `None` where that can't be asked for.
     """
 
-    log: Path
-    projections: Path
+    log: Place
+    projections: Place
     currency: str
-    proofs: Path = Path("proofs.sqlite")
-    health: Callable[[], Health | None] = lambda: None
+    proofs: Place = Path("proofs.sqlite")
+    health: Callable[[], Health | None] | None = lambda: None
     letter: Callable[[str], LetterText | None] = lambda name: None
     prover: Prover | None = None

@@ -24,6 +24,7 @@ from playwright.sync_api import (
 
 from tests.browser.small_log import SmallLog
 from tests.expected import Purchase, purchases
+from tests.ports import free_port
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -55,10 +56,14 @@ class Dashboard:
 
 
 @contextmanager
-def running_dashboard(home: Path, *options: str) -> Iterator[Dashboard]:
+def running_dashboard(
+    home: Path, *options: str, looks_for_port: bool = False, **environment: str
+) -> Iterator[Dashboard]:
+    # Two that look for one at the same moment would take the same one.
+    port = {} if looks_for_port else {"SHOP_DASHBOARD_PORT": str(free_port())}
     process = subprocess.Popen(
         [*COMMAND, *options],
-        env={**os.environ, "SHOP_HOME": str(home)},
+        env={**os.environ, "SHOP_HOME": str(home), **port, **environment},
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         text=True,

@@ -14,6 +14,7 @@ import pytest
 from tests.browser.conftest import COMMAND, running_dashboard
 
 ROOT = Path(__file__).parents[2]
+EVERYWHERE = "0.0.0.0"  # noqa: S104 where it is refused, or asked for
 
 
 def refused(home: Path, *options: str, **environment: str) -> str:
@@ -74,7 +75,11 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path) -> None:
 
 
 def test_without_a_port_the_next_free_one_is_taken(tmp_path) -> None:
-    with running_dashboard(tmp_path) as first, running_dashboard(tmp_path) as second:
+    looking = {"looks_for_port": True}
+    with (
+        running_dashboard(tmp_path, **looking) as first,
+        running_dashboard(tmp_path, **looking) as second,
+    ):
         assert first.url != second.url
         for each in (first, second):
             asked = HTTPConnection(urlsplit(each.url).netloc, timeout=5)
@@ -94,7 +99,36 @@ def test_it_listens_on_the_loopback_address_only(tmp_path) -> None:
 
 
 def test_an_address_of_another_machine_is_an_error(tmp_path) -> None:
-    assert "can't be listened on" in refused(tmp_path, "--address", "192.0.2.1")
+    said = refused(tmp_path, "--address", "192.0.2.1", "--without-login")
+    assert "can't be listened on" in said
+
+
+def test_without_a_login_it_listens_on_this_machine_only(tmp_path) -> None:
+    said = refused(tmp_path, "--address", EVERYWHERE)
+    assert "other machines could look without a login: set SHOP_OIDC_METADATA_URL" in said
+    assert "--without-login only where nobody else gets to" in said
+    with running_dashboard(tmp_path, "--address", "localhost") as dashboard:
+        assert dashboard.url.startswith("http://localhost:")
+
+
+def test_half_a_login_is_refused(tmp_path) -> None:
+    hushed = {"SHOP_OIDC_CLIENT_SECRET": "hush-hush"}
+    said = refused(tmp_path, SHOP_OIDC_CLIENT_ID="dashboard", **hushed)
+    assert (
+        "set SHOP_OIDC_METADATA_URL, SHOP_OIDC_COOKIE_SECRET, SHOP_OIDC_REDIRECT_URI, "
+        "SHOP_OIDC_ALLOWED, too"
+    ) in said
+    assert "hush-hush" not in said
+
+
+def test_asked_for_on_all_addresses_it_listens_on_all(tmp_path) -> None:
+    with running_dashboard(tmp_path, "--address", EVERYWHERE, "--without-login") as dashboard:
+        (address,) = {
+            each.laddr.ip
+            for each in dashboard.server().net_connections("inet")
+            if each.status == psutil.CONN_LISTEN
+        }
+    assert address == EVERYWHERE
 
 
 def test_a_currency_without_accounts_is_an_error(tmp_path) -> None:

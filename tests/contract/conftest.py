@@ -8,14 +8,18 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 import pytest
-from sqlalchemy import Connection
 
 from cli.place import read_purchases
+from event_log.access.applying import bring_about_access
 from event_log.database import Database, Place
+from event_log.postgres import PostgresSchema
+from reporting.read_only import ReadOnlyDatabase
 from services.batch import handle_batch
 from services.recorder import RecorderService
 from tests import expected
 from tests.contract.server import PostgresServer
+from tests.contract.stack import Stack, new_stack
+from tests.contract.world import World, copied, empty, settled
 from tests.integration.pipes import NOW, Shop
 from transport.records import Record
 
@@ -47,11 +51,19 @@ class Places:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    """Places where there is nothing yet."""
     if request.param == "sqlite":
         return Places(request.param, lambda name: tmp_path / f"{name}.sqlite")
     server: PostgresServer = request.getfixturevalue("server")
     number = next(_numbers)
-    return Places(request.param, lambda name: server.place(f"test_{number}_{name}"))
+
+    def of(name: str) -> PostgresSchema:
+        place = server.place(f"test_{number}_{name}")
+        # What was looked at stays connected, and a server takes few connections.
+        request.addfinalizer(ReadOnlyDatabase(place).close)
+        return place
+
+    return Places(request.param, of)
 
 
 @pytest.fixture
@@ -86,13 +98,56 @@ def recorded(recorder: RecorderService, records: list[Record]) -> Database:
     return recorder.database
 
 
-def without_triggers(connection: Connection) -> Connection:
-    """Let somebody change the log, in this transaction and after it."""
-    statements = (
-        ("DROP TRIGGER event_log_no_update", "DROP TRIGGER event_log_no_delete")
-        if connection.dialect.name == "sqlite"
-        else ("ALTER TABLE event_log DISABLE TRIGGER event_log_append_only",)
-    )
-    for statement in statements:
-        connection.exec_driver_sql(statement)
-    return connection
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def settled_world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> World:
+    """A shop whose orders are all at their end; not to be changed, and looked at by copies."""
+    return settled(empty(request.param, tmp_path_factory.mktemp("settled"), _server_of(request)))
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, settled_world: World, tmp_path: Path) -> Iterator[World]:
+    """A shop whose orders are all at their end."""
+    made = copied(settled_world, tmp_path, _server_of(request, settled_world.kind))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A world in which nobody has made anything."""
+    made = empty(request.param, tmp_path, _server_of(request))
+    yield made
+    made.close()
+
+
+def _server_of(request: pytest.FixtureRequest, kind: str | None = None) -> PostgresServer | None:
+    if (kind or request.param) == "sqlite":
+        return None
+    server: PostgresServer = request.getfixturevalue("server")
+    return server
+
+
+@pytest.fixture
+def empty_stack(server: PostgresServer, tmp_path: Path) -> Stack:
+    """A database in which nothing is yet."""
+    return new_stack(server, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def template(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A database with all schemas, and rights in them; not to be connected to."""
+    made = new_stack(server, tmp_path_factory.mktemp("template"))
+    assert made.done()
+    return made
+
+
+@pytest.fixture
+def stack(server: PostgresServer, template: Stack, tmp_path: Path) -> Stack:
+    """A database with all schemas, roles and rights."""
+    made = new_stack(server, tmp_path, template.database)
+    # What is the database's own, and the passwords.
+    owner = PostgresSchema(server.url(database=made.database), "public")
+    assert bring_about_access(owner, made.passwords)
+    return made

@@ -5,13 +5,15 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from event_log.postgres import PostgresSchema
+from tests.ports import free_port
 from tests.waiting import wait_for
 
 INSTALL = (
@@ -37,9 +39,7 @@ class PostgresServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.password = secrets.token_hex(8)
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = free_port()
         # It refuses to run as root.
         self._user: dict[str, Any] = {}
         if os.getuid() == 0:
@@ -99,6 +99,23 @@ class PostgresServer:
         """A schema of its database, by the socket."""
         url = f"postgresql://shop@/postgres?host={self.folder}&port={self.port}"
         return PostgresSchema(url, schema)
+
+    def settings(self, database: str, role: str = "shop") -> dict[str, str]:
+        """The project's settings for a role in one of its databases."""
+        return {
+            "SHOP_DATABASE_URL": f"postgresql://{role}@127.0.0.1:{self.port}/{database}",
+            "SHOP_DATABASE_PASSWORD": self.password,
+        }
+
+    def run(self, statement: str, database: str = "postgres") -> None:
+        """Have its owner carry something out, which may be no part of a transaction."""
+        where = self.url(database=database)
+        with psycopg.connect(where, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def create(self, database: str, template: str = "template1") -> None:
+        """Make a database, empty or as another one is that nobody is connected to."""
+        self.run(f"CREATE DATABASE {database} TEMPLATE {template}")
 
     def url(self, *, password: str | None = None, database: str = "postgres") -> str:
         """Its address on 127.0.0.1, with its password or another one."""

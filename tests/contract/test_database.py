@@ -14,6 +14,7 @@ from domain.errors import ForeignCluster, StoreError
 from event_log import database as databases
 from event_log.database import Database, table_of
 from event_log.inbox import PositionRow, advance, next_offsets
+from event_log.revisions import CURRENT, VERSION, stamp
 from tests.contract.conftest import Places
 from tests.integration.pipes import NOW
 from tests.waiting import wait_for
@@ -126,26 +127,31 @@ def test_a_database_belongs_to_one_kafka_cluster(database: Database, other: Data
         other.bind_to_cluster("two")
 
 
-def test_tables_of_another_version_are_refused_and_stay(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("noted", "what"),
+    [
+        ("0001", "is at revision 0001, and this program needs .*: .*run `shop migrate`"),
+        ("9999", "is at revision 9999, and this program knows none after .*: use the program that"),
+        (None, "has no note of its tables' revision.*: .*run `shop migrate`"),
+    ],
+)
+def test_tables_of_another_revision_are_refused_and_stay(
+    database: Database, noted: str | None, what: str
 ) -> None:
-    found = databases.SCHEMA_VERSION
-    with monkeypatch.context() as patch:
-        patch.setattr(databases, "SCHEMA_VERSION", found + 1)
-        with pytest.raises(StoreError, match=f"version {found}, .* version {found + 1}: use the"):
-            Database(database.place, [PositionRow])
-    Database(database.place, [PositionRow]).close()
-
-
-def test_tables_of_somebody_else_are_refused(places: Places, database: Database) -> None:
-    claim = {
-        "sqlite": "PRAGMA user_version = 0",
-        "postgresql": "DROP TABLE schema_version",
-    }[places.kind]
     with database.transaction() as connection:
-        connection.exec_driver_sql(claim)
-    with pytest.raises(StoreError, match=r"has tables of version (0|unknown)"):
+        advance(connection, {PLACE: 5}, NOW)
+        if noted is None:
+            VERSION.drop(connection)
+        else:
+            connection.execute(VERSION.update().values(version_num=noted))
+    with pytest.raises(StoreError, match=what):
         Database(database.place, [PositionRow])
+    with database.transaction() as connection:
+        assert next_offsets(connection) == {PLACE: 5}
+        if noted is None:
+            stamp(connection)
+        connection.execute(VERSION.update().values(version_num=CURRENT))
+    Database(database.place, [PositionRow]).close()
 
 
 def test_many_may_open_it_at_once(places: Places) -> None:

@@ -31,7 +31,8 @@ from reporting.report import report_and_late
 from services.batch import handle_batch
 from services.recorder import RecorderService, open_log
 from tests import expected, some_events
-from tests.contract.conftest import ORDERS, Places, without_triggers
+from tests.contract.conftest import ORDERS, Places
+from tests.contract.world import without_triggers
 from tests.integration.pipes import NOW
 from transport.records import Record, outgoing
 

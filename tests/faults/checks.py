@@ -16,6 +16,7 @@ from tests import expected
 from tests.conftest import Home
 from tests.integration.test_pipeline import header, records
 from transport.cluster import ClusterView
+from transport.servers import Servers
 from transport.topics import TOPICS, dead_letter_topic
 
 
@@ -24,7 +25,7 @@ class World:
     """A home, its broker, and the orders that were placed in it."""
 
     home: Home
-    servers: str
+    servers: Servers
     placed: Sequence[expected.Purchase]
     outcomes: dict[str, str] = field(init=False)
 
@@ -36,7 +37,7 @@ class World:
         return {order_id for order_id, outcome in self.outcomes.items() if outcome == "accepted"}
 
     def log(self) -> Iterable[RecordedEvent]:
-        return read(open_log(self.home.path / "databases" / "event_log.sqlite"))
+        return read(open_log(self.home.known_settings.database("event_log")))
 
 
 def end_states(world: World) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -38,7 +38,8 @@ class Service:
 class Services:
     """The processes of a stack, by name; those that end are started again."""
 
-    environment: dict[str, str]
+    environment: Callable[[str], dict[str, str]]
+    """By service, its variables."""
     logs: Path
     chance: random.Random
     running: dict[str, Service] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class Services:
     def start(self, service: str, name: str = "", changes: Iterable[str] = ()) -> None:
         name = name or service
         self.logs.mkdir(parents=True, exist_ok=True)
-        arguments = (service, self.environment, str(self.logs / f"{name}.log"))
+        arguments = (service, self.environment(service), str(self.logs / f"{name}.log"))
         process = _context.Process(
             target=_run, args=(*arguments, tuple(changes), self.chance.getrandbits(32))
         )

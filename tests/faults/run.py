@@ -30,6 +30,17 @@ SHORT = {
     "everything three times": Size(1, 600, 300),
     "offsets reset": Size(4, 800, 300),
 }
+ON_STACK = {
+    "kills": Size(30, 600),
+    "deaths at chosen moments": Size(0, 400),
+    "broker killed": Size(1, 500, 60),
+    "database killed": Size(2, 500, 60),
+    "rebalances": Size(4, 500),
+    "database locked": Size(1, 400, 80, seconds=6),
+    "everything three times": Size(1, 200, 300),
+    "offsets reset": Size(2, 300, 300),
+}
+"""On Postgres, with passwords and rights; its disk is the server's matter."""
 LONG = {
     "kills": Size(100, 3000, 45, rounds=10),
     "deaths at chosen moments": Size(0, 3000),

@@ -1,10 +1,7 @@
 """What goes wrong, and how often; each scenario ends with all that was placed settled."""
 
 import contextlib
-import json
-import os
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +11,11 @@ from pathlib import Path
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
+from sqlalchemy import text
 
+from event_log.database import Database
 from tests.faults.changes import DEATHS
-from tests.faults.stack import SERVICES, Stack, lock, start_broker
+from tests.faults.stack import SERVICES, Stack, lock
 from tests.waiting import wait_for
 from transport.clients import admin_client
 from transport.topics import AUTHORIZATIONS, ORDERS, WAREHOUSE_REQUESTS
@@ -97,11 +96,24 @@ def broker_kills(made: Stack, size: Size) -> Outcome:
     with made.flow(size.orders, size.per_second):
         for _ in range(size.faults):
             made.progress("recorder", "the start")
-            status = made.home.shop("broker", "status", "--json")
-            os.kill(_pid(status.stdout), signal.SIGKILL)
             began = time.monotonic()
-            assert start_broker(made.home) == made.servers
+            made.broker_dies()
             made.progress("recorder", "the broker's death")
+            recovered = max(recovered, time.monotonic() - began)
+    made.settle()
+    return Outcome(size.faults, recovered)
+
+
+def database_kills(made: Stack, size: Size) -> Outcome:
+    """The database's server is ended on the spot, and started again."""
+    assert made.database_dies is not None
+    recovered = 0.0
+    with made.flow(size.orders, size.per_second):
+        for _ in range(size.faults):
+            made.progress("recorder", "the start")
+            began = time.monotonic()
+            made.database_dies()
+            made.progress("recorder", "the database's death")
             recovered = max(recovered, time.monotonic() - began)
     made.settle()
     return Outcome(size.faults, recovered)
@@ -145,8 +157,7 @@ def locked(made: Stack, size: Size) -> Outcome:
     databases = ("payment", "event_log", "order")[: size.faults]
     with made.flow(size.orders, size.per_second):
         for name in databases:
-            file = made.home.path / "databases" / f"{name}.sqlite"
-            lock(file, size.seconds, made.services.ensure)
+            lock(made.settings.database(name), size.seconds, made.services.ensure)
     return Outcome(len(databases), made.settle())
 
 
@@ -211,6 +222,7 @@ SCENARIOS: dict[str, Scenario] = {
     "deaths at chosen moments": deaths,
     "zombies": zombies,
     "broker killed": broker_kills,
+    "database killed": database_kills,
     "rebalances": rebalances,
     "partitions added": more_partitions,
     "database locked": locked,
@@ -220,11 +232,6 @@ SCENARIOS: dict[str, Scenario] = {
     "everything three times": changed("thrice"),
     "offsets reset": offsets_reset,
 }
-
-
-def _pid(status: str) -> int:
-
-    return int(json.loads(status)["pid"])
 
 
 def _reset_group(made: Stack, group: str) -> None:
@@ -245,11 +252,11 @@ def _reset_group(made: Stack, group: str) -> None:
 
 
 def _forget_positions(made: Stack, name: str) -> None:
-
-    database = "event_log" if name == "recorder" else name
-    file = made.home.path / "databases" / f"{database}.sqlite"
-    with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
-        connection.execute("DELETE FROM positions")
+    place = made.settings.database("event_log" if name == "recorder" else name)
+    with contextlib.closing(Database(place, [])) as database:
+        database.in_transaction(
+            lambda connection: connection.execute(text("DELETE FROM positions"))
+        )
 
 
 @contextlib.contextmanager

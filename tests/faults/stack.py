@@ -1,6 +1,9 @@
 """A shop under load: broker, services, and orders that flow while something goes wrong."""
 
+import json
+import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +17,13 @@ from cli.place import read_purchases
 from cli.settings import Settings
 from cli.settled import wait_until_settled
 from domain.contracts import NewOrder
-from event_log.database import Database
+from event_log.database import Database, Place
 from tests import expected
 from tests.conftest import Home
 from tests.faults.checks import World, all_wrong
 from tests.faults.processes import Services
 from tests.waiting import wait_for
+from transport.servers import Servers
 
 SERVICES = ("order", "payment", "warehouse", "recorder")
 CHUNK = 20
@@ -32,9 +36,13 @@ class Stack:
     """One home with all its services, and the orders that were placed so far."""
 
     home: Home
-    servers: str
+    servers: Servers
     services: Services
     chance: random.Random
+    broker_dies: Callable[[], None]
+    """Kills the broker, and starts it again."""
+    database_dies: Callable[[], None] | None = None
+    """Kills the database's server, and starts it again, where there is one."""
     placed: int = 0
     patience: float = 150
     """Seconds without any progress after which waiting for the end is given up."""
@@ -46,7 +54,7 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
-        return Settings(home=self.home.path, bootstrap_servers=self.servers)
+        return self.home.known_settings
 
     def handled(self, service: str) -> int:
         """How many records a service has handled, by its positions."""
@@ -136,11 +144,17 @@ def services(home: Home, servers: str, seed: int, changes: Sequence[str] = ()) -
     """All services of a home, on a broker that runs and has the topics."""
     chance = random.Random(seed)
     environment = {**home.environment, "KAFKA_BOOTSTRAP_SERVERS": servers}
-    made = Services(environment, home.path / "logs", chance)
+    made = Services(lambda _service: environment, home.path / "logs", chance)
+
+    def broker_dies() -> None:
+        status = home.shop("broker", "status", "--json")
+        os.kill(int(json.loads(status.stdout)["pid"]), signal.SIGKILL)
+        assert start_broker(home) == servers
+
     try:
         for name in SERVICES:
             made.start(name, changes=changes)
-        yield Stack(home, servers, made, chance)
+        yield Stack(home, servers, made, chance, broker_dies)
     finally:
         made.close()
 
@@ -152,7 +166,7 @@ def start_broker(home: Home) -> str:
     return next(word for word in done.stdout.split() if word.startswith("127.0.0.1:"))
 
 
-def lock(database: Path, seconds: float, tick: Callable[[], None]) -> None:
+def lock(database: Place, seconds: float, tick: Callable[[], None]) -> None:
     """Hold a database's write lock for so long, from another connection."""
     held = Database(database, [])
     try:

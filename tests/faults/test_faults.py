@@ -35,9 +35,6 @@ def test_three_brokers_and_the_leader_killed_under_load() -> None:
     assert row.wrong == {}, f"FAULTS_SEED={SEED}"
 
 
-@pytest.mark.parametrize(
-    ("name", "check"),
-    [("ack-first", "settles"), ("no-inbox", "said once")],
-)
-def test_the_harness_finds_a_program_that_is_wrong(name: str, check: str) -> None:
-    assert check in mutation(name, SEED).wrong, f"FAULTS_SEED={SEED}"
+def test_the_harness_finds_a_program_that_is_wrong() -> None:
+    """`make faults` tries all nine that are."""
+    assert "said once" in mutation("no-inbox", SEED).wrong, f"FAULTS_SEED={SEED}"

@@ -154,7 +154,7 @@ def test_from_all_is_well_through_every_trouble(home: Home) -> None:
 
 def the_shape_is_right(found: dict[str, Any]) -> None:
     assert found["dead_letters"] == {}
-    assert set(found["services"]) == {*SERVICES, "responder"}
+    assert set(found["services"]) == {*SERVICES, "responder", "projector"}
     for name in SERVICES:
         each = found["services"][name]
         assert len(each["processes"]) == 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from event_log.database import table_of
 from reporting.dashboard import orders_found
@@ -107,7 +107,7 @@ def test_every_search_goes_by_an_index_that_has_what_it_needs(connection) -> Non
     for address, few in itertools.product(ADDRESSES, (False, True)):
         wanted = asked(address)
         statement, values = query(wanted, few=few and wanted.has_amount)
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        plan = connection.execute(text(f"EXPLAIN QUERY PLAN {statement}"), values)
         for step in [row[3] for row in plan if "order_stories" in row[3] or " story" in row[3]]:
             # By the index of times alone if nothing else is asked for; it ends with the page.
             by_time = step.startswith("SCAN") and "COVERING INDEX ix_order_stories_time" in step

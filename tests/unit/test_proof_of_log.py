@@ -105,5 +105,5 @@ def test_a_log_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 def test_a_database_that_is_no_log_is_refused(tmp_path: Path) -> None:
     Database(tmp_path / "log.sqlite", [PositionRow]).close()
-    with pytest.raises(StoreError, match="prove it with the program that made it"):
+    with pytest.raises(StoreError, match=r"log\.sqlite is no event log"):
         open_log_to_prove(tmp_path / "log.sqlite")

@@ -57,6 +57,44 @@ def test_a_group_starts_without_waiting(server):
     assert server["offsets.topic.num.partitions"] == "4"
 
 
+@pytest.fixture(scope="module")
+def secured() -> dict[str, str]:
+    """The stack's own broker."""
+    file = Path(__file__).parents[2] / "deploy" / "kafka" / "server.properties"
+    lines = file.read_text().replace("\\\n", "").splitlines()
+    return parsed("\n".join(line for line in lines if line and not line.startswith("#")))
+
+
+def test_the_stack_s_broker_denies_what_no_acl_allows(secured):
+    assert secured["authorizer.class.name"].endswith(".StandardAuthorizer")
+    assert secured["allow.everyone.if.no.acl.found"] == "false"
+    assert secured["super.users"] == "User:admin"
+
+
+def test_the_stack_s_broker_knows_everybody_who_reaches_it(secured):
+    protocols = secured["listener.security.protocol.map"]
+    assert protocols == "CLIENTS:SASL_SSL,CONTROLLER:SSL"
+    assert secured["sasl.enabled.mechanisms"] == "SCRAM-SHA-512"
+    assert secured["listener.name.controller.ssl.client.auth"] == "required"
+    assert secured["ssl.enabled.protocols"] == "TLSv1.3,TLSv1.2"
+    assert secured["ssl.endpoint.identification.algorithm"] == "https"
+    listeners = dict(each.split("://") for each in secured["listeners"].split(","))
+    assert listeners["CONTROLLER"].startswith("127.0.0.1:")
+    assert set(listeners) == {"CLIENTS", "CONTROLLER"}
+
+
+def test_no_secret_is_in_the_stack_s_broker_s_settings(secured):
+    passwords = {name: value for name, value in secured.items() if "password" in value + name}
+    assert list(passwords) == ["listener.name.clients.scram-sha-512.sasl.jaas.config"]
+    assert 'password="${directory:/run/secrets/broker:kafka_sasl_password}"' in str(passwords)
+
+
+def test_the_stack_s_broker_creates_no_topic_unasked_and_keeps_one_copy(secured):
+    assert secured["auto.create.topics.enable"] == "false"
+    copies = [value for name, value in secured.items() if "replication.factor" in name]
+    assert copies == ["1"] * 4
+
+
 @pytest.mark.parametrize(
     ("path", "written"),
     [

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import BrokerError
+from domain.errors import AccessDenied, BrokerError, NotLetIn
 from domain.status import Beat
 from event_log.database import Database, table_of
 from event_log.inbox import PositionRow, advance
 from services.heartbeat import Heartbeat, HeartbeatRow, beats, process_name
-from services.watchdog import Watchdog, watched
+from services.watchdog import EXIT_DENIED, Watchdog, watched
 from tests.waiting import wait_for
 from transport.topics import ORDERS, TopicPartition
 
@@ -45,10 +45,10 @@ class Cluster:
 class Watched:
     database: Database
     cluster: Cluster
-    ended: list[bool] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        end = lambda: self.ended.append(True)  # noqa: E731
+        end = self.ended.append
         self.dog = Watchdog("order", self.database, [ORDERS], self.cluster, 90, end)
 
     def look(self, *moments: float) -> bool:
@@ -83,6 +83,25 @@ def test_it_ends_a_process_that_is_stuck_and_says_where(
     assert under_watch.look(*every_5(90, 140))
     assert "order is stuck and ends with exit code 71" in caplog.text
     assert "orders[2] stands at 4 of 10 since 20" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "why", [AccessDenied("User:order may not READ topic orders"), NotLetIn("another password")]
+)
+def test_it_ends_a_process_that_is_not_allowed_to_work_any_more_and_says_why(
+    under_watch: Watched, caplog: pytest.LogCaptureFixture, why: BrokerError
+) -> None:
+    allowed = [True, True, False]
+
+    def require() -> None:
+        if not allowed.pop(0):
+            raise why
+
+    under_watch.dog.require(require)
+    assert not under_watch.look(0, 5)
+    assert under_watch.look(10)
+    assert under_watch.ended == [EXIT_DENIED]
+    assert f"order ends, and nothing is lost: {why}" in caplog.text
 
 
 def test_a_service_that_never_handled_anything_is_watched_too(under_watch: Watched) -> None:

@@ -15,13 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from filelock import FileLock, Timeout
-from jgo.maven import MavenContext, MvnResolver, PythonResolver, Resolver
 
 from domain.errors import JarError
 from transport.local_broker.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from jgo.maven import Resolver
 
 KAFKA_VERSION = "4.3.1"
 HTTP_TIMEOUT = 60
@@ -165,6 +167,8 @@ def _fetch(jar: Jar, directory: Path, progress: Progress) -> None:
 
 def _download(jar: Jar, directory: Path, advance: Callable[[int], None]) -> None:
     """Download one jar in pure Python, or where that fails with ``mvn``, if there is one."""
+    # Needed once in the life of a machine, and slow to load.
+    from jgo.maven import MvnResolver, PythonResolver
 
     @contextmanager
     def counting(_name: str, _size: int) -> Iterator[Callable[[int], None]]:
@@ -186,7 +190,9 @@ def _download(jar: Jar, directory: Path, advance: Callable[[int], None]) -> None
             ) from error
 
 
-def _resolve(jar: Jar, directory: Path, resolver: Resolver) -> None:
+def _resolve(jar: Jar, directory: Path, resolver: "Resolver") -> None:
+    from jgo.maven import MavenContext
+
     context = MavenContext(
         repo_cache=directory, local_repos=[], resolver=resolver, timeout=HTTP_TIMEOUT
     )

@@ -20,7 +20,9 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from domain.errors import BrokerError
+from domain.errors import BrokerError, NotLetIn
+from transport.servers import Servers
+from transport.trouble import ask_cluster
 
 Settings = dict[str, Any]
 """A client's settings; its type stubs leave out loggers and callbacks."""
@@ -47,26 +49,26 @@ def _client(bootstrap_servers: str) -> Settings:
     }
 
 
-def reach(bootstrap_servers: str, timeout: float) -> str | None:
+def reach(servers: Servers, timeout: float) -> str:
     """The id of the cluster that answers there.
 
     Args:
-        bootstrap_servers: host:port, more of them after commas.
+        servers: where the broker is.
         timeout: seconds to wait for an answer.
 
     Raises:
+        NotLetIn: it is there, and a password, a certificate or the protocol is the wrong one.
         BrokerError: none answers in time, or the servers aren't named as they should be.
     """
     try:
-        # All topics, for asking after one by name could create it on somebody's broker.
-        answer = AdminClient(_client(bootstrap_servers)).list_topics(timeout=timeout)
-    except KafkaException as error:
+        return ask_cluster(servers, timeout)
+    except NotLetIn:
+        raise
+    except BrokerError as error:
         raise BrokerError(
-            f"No Kafka broker answered at {bootstrap_servers} within {timeout:g} s "
-            f"({error.args[0].str()}). Is it running, and are host and port right?"
+            f"No Kafka broker answered at {servers} within {timeout:g} s ({error}). "
+            "Is it running, and are host and port right?"
         ) from error
-    cluster_id: str | None = answer.cluster_id
-    return cluster_id
 
 
 def prove(bootstrap_servers: str, deadline: float, still_alive: Callable[[], None]) -> str | None:

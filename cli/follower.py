@@ -2,15 +2,14 @@
 
 import logging
 import threading
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import ShopError
-from event_log.database import Database, reason
+from event_log.database import Database, Place, reason
 from event_log.log import EventRow
 from reporting.projector import catch_up, open_projections
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import Identity, ReadOnlyDatabase, has_tables
 
 LOOK_EVERY_SECONDS = 0.5
 
@@ -24,13 +23,13 @@ class Follower(threading.Thread):
     It may be cut off anywhere, since rows and position move in one transaction.
     """
 
-    def __init__(self, log: Path, projections: Path) -> None:
-        """Follow the event log's database file into the projections'; neither need be there."""
+    def __init__(self, log: Place, projections: Place) -> None:
+        """Follow the event log's database into the projections'; neither need be there."""
         super().__init__(name="follower", daemon=True)
         self._log = ReadOnlyDatabase(log)
         self._projections = ReadOnlyDatabase(projections)
         self._open: Database | None = None
-        self._opened_file: tuple[int, int] | None = None
+        self._opened_identity: Identity | None = None
         self._stop_asked = threading.Event()
 
     def stop(self, seconds: float) -> None:
@@ -60,7 +59,7 @@ class Follower(threading.Thread):
         Raises:
             StoreError: the projections can't be opened or written.
         """
-        if self._log.file() is None:
+        if self._log.identity() is None:
             return
         with self._log.reading() as connection:
             # The recorder makes its tables itself: to do it here too would be a race with it.
@@ -70,10 +69,10 @@ class Follower(threading.Thread):
 
     def _opened(self) -> Database:
         # An open connection goes on writing to a file that was moved away or deleted.
-        if self._open is None or self._projections.file() != self._opened_file:
+        if self._open is None or self._projections.identity() != self._opened_identity:
             self._close()
-            self._open = open_projections(self._projections.path)
-            self._opened_file = self._projections.file()
+            self._open = open_projections(self._projections.place)
+            self._opened_identity = self._projections.identity()
         return self._open
 
     def _close(self) -> None:

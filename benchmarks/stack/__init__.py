@@ -1,0 +1,1 @@
+"""What Postgres and TLS cost, beside SQLite and plaintext."""

@@ -1,0 +1,125 @@
+"""`shop migrate`: every database's tables as this program needs them, and who may touch them."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import err, out, print_json
+from cli.settings import Settings
+from domain.errors import ShopError
+from event_log.migrations.migrated import Migrated
+from event_log.postgres import PostgresSchema
+from event_log.revisions import CURRENT
+
+EXIT_NOT_CURRENT = 1
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found and done; `troubles` say what could not be."""
+
+    databases: list[Migrated] = field(default_factory=list)
+    access: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 if anything would be changed.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON object, for a script to read.")
+    ] = False,
+) -> None:
+    """Bring databases made by an earlier version to this one's tables, and give roles their rights.
+
+    SQLite files are copied before. In Postgres it also makes what is not there yet: schemas, views,
+    and with SHOP_PRINCIPALS the services' roles, with their passwords and no right too many.
+    """
+    settings = Settings()
+    found = _in_postgres(settings, check) if settings.on_postgres else _in_files(settings, check)
+    current = not found.troubles and all(each.is_current for each in found.databases)
+    up_to_date = current and not found.access
+    if json:
+        print_json(
+            {
+                "revision": CURRENT,
+                "up_to_date": up_to_date,
+                "databases": [asdict(each) for each in found.databases],
+                "access": found.access,
+                "troubles": found.troubles,
+            }
+        )
+    else:
+        _print(found, check=check, nothing=up_to_date)
+    if found.troubles or (check and not up_to_date):
+        raise typer.Exit(EXIT_NOT_CURRENT)
+
+
+def _in_files(settings: Settings, check: bool) -> _Found:
+    # Alembic takes longer to import than all else that a command needs.
+    from event_log.migrations.files import look_at_file, migrate_file
+    from event_log.migrations.recognition import DATABASES
+
+    found = _Found()
+    for database in DATABASES:
+        file = settings.database(database)
+        if isinstance(file, Path) and file.exists():
+            _try(found, partial(look_at_file if check else migrate_file, file, database))
+    return found
+
+
+def _in_postgres(settings: Settings, check: bool) -> _Found:
+    from event_log.access.applying import bring_about_access, look_at_access
+    from event_log.access.passwords import read_passwords
+    from event_log.migrations.recognition import DATABASES
+    from event_log.migrations.schemas import look_at_schema, migrate_schema, one_at_a_time
+
+    # All is read before anything is changed.
+    passwords = read_passwords(settings.principals) if settings.principals else None
+    places = {name: settings.database(name) for name in DATABASES}
+    schemas = {name: each for name, each in places.items() if isinstance(each, PostgresSchema)}
+    whole = replace(schemas["event_log"], schema="public")
+    found = _Found()
+    if check:
+        for name, place in schemas.items():
+            _try(found, partial(look_at_schema, place, name))
+        found.access.extend(look_at_access(whole, passwords))
+        return found
+    with one_at_a_time(whole):
+        for name, place in schemas.items():
+            _try(found, partial(migrate_schema, place, name))
+        if not found.troubles:
+            found.access.extend(bring_about_access(whole, passwords))
+    return found
+
+
+def _try(found: _Found, work: Callable[[], Migrated]) -> None:
+    # Each is for itself: one that is in use holds up no other.
+    try:
+        found.databases.append(work())
+    except ShopError as error:
+        found.troubles.append(str(error))
+
+
+def _print(found: _Found, *, check: bool, nothing: bool) -> None:
+    for each in found.databases:
+        if each.is_current:
+            out.print(f"{each.database}: up to date ({CURRENT})", highlight=False)
+            continue
+        would = "would be " if check else ""
+        what = f"{would}brought from {each.found} to" if each.found else f"{would}made, at"
+        copy = f"; as it was: {each.copy}" if each.copy else ""
+        out.print(f"{each.database}: {what} {CURRENT}{copy}", highlight=False, markup=False)
+    for told in found.access:
+        out.print(f"{'would be: ' if check else ''}{told}", highlight=False, markup=False)
+    for trouble in found.troubles:
+        err.print(f"shop: {trouble}", style="red", markup=False, highlight=False)
+    if not found.databases and not found.troubles:
+        out.print("no database is there yet: each is made by what opens it first")
+    elif nothing:
+        out.print("all is up to date")

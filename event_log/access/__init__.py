@@ -1,0 +1,1 @@
+"""Who may do what in a Postgres database: one table of rights, and what brings them about."""

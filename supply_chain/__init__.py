@@ -1,0 +1,1 @@
+"""What is installed for running, and under which licences: for `make`, not shipped."""

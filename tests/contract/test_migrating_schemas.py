@@ -1,0 +1,184 @@
+"""Migrating a Postgres database, by `shop migrate`; and services in it, each by its own role."""
+
+import json
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from cli.place import read_purchases
+from domain.house_accounts import HouseAccounts
+from domain.money import Money
+from event_log.access.passwords import PASSWORD_FILE
+from event_log.access.rights import VIEWS, role_of
+from event_log.inbox import advance
+from event_log.log import last_position
+from event_log.migrations.recognition import DATABASES
+from event_log.outbox import enqueue
+from event_log.revisions import CURRENT
+from reporting.projections import all_projections
+from reporting.projector import catch_up, open_projections
+from reporting.proof import Head
+from reporting.proofs import keep, newest
+from reporting.read_only import ReadOnlyDatabase
+from reporting.replay import replay
+from reporting.report import report
+from services.heartbeat import Heartbeat
+from services.letter_store import keep_letters
+from services.letters import LetterDesk
+from services.payment import PaymentService
+from services.recorder import RecorderService, open_log
+from tests import expected
+from tests.conftest import Home
+from tests.contract.stack import Stack, tables_of
+from tests.integration.pipes import NOW, Shop
+from transport.letters import read_letter
+from transport.records import Outgoing
+from transport.topics import TopicPartition
+
+
+def test_two_at_once_are_one_after_the_other(empty_stack: Stack) -> None:
+    both = [empty_stack.migrate().start("migrate", "--json") for _ in range(2)]
+    told = [json.loads(process.communicate(timeout=200)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted(sum(each["done"] for each in said["databases"]) for said in told) == [0, 7]
+    assert empty_stack.done("--check") == []
+
+
+def test_without_principals_there_are_schemas_and_tables_only(empty_stack: Stack) -> None:
+    home = empty_stack.migrate(principals=False)
+    check = home.shop("migrate", "--check")
+    assert check.returncode == 1
+    assert f"order: would be made, at {CURRENT}" in check.stdout
+    assert tables_of(empty_stack) == {}
+    done = home.shop("migrate")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(tables_of(empty_stack)) == set(DATABASES)
+    assert set(VIEWS.values()) <= set(tables_of(empty_stack)["report"])
+    assert home.shop("migrate", "--check").returncode == 0
+    # Nobody was given, or lost, a right.
+    found = empty_stack.done("--check")
+    assert any(each.startswith("revoked: ") and "PUBLIC" in each for each in found)
+
+
+def test_an_owner_who_is_no_superuser_will_do(empty_stack: Stack) -> None:
+    run = empty_stack.server.run
+    run("DROP ROLE IF EXISTS plain_owner")
+    run(f"CREATE ROLE plain_owner LOGIN CREATEROLE PASSWORD '{empty_stack.server.password}'")
+    run(f"ALTER DATABASE {empty_stack.database} OWNER TO plain_owner")
+    empty_stack.owner = "plain_owner"
+    assert empty_stack.done()
+    empty_stack.connect("order").close()
+    assert empty_stack.done("--check") == []
+    empty_stack.write("order", "another")
+    assert "role shop_order: its password is set" in empty_stack.done()
+    empty_stack.connect("order").close()
+
+
+def test_a_password_that_is_missing_changes_nothing(empty_stack: Stack) -> None:
+    (empty_stack.folder / "principals" / "warehouse" / PASSWORD_FILE).unlink()
+    done = empty_stack.migrate().shop("migrate")
+    assert done.returncode == 1
+    assert "the password of warehouse can't be read" in done.stderr
+    assert tables_of(empty_stack) == {}
+
+
+@pytest.fixture
+def home(stack: Stack) -> Home:
+    """Where the recorder runs."""
+    return service(stack, "recorder")
+
+
+def service(stack: Stack, principal: str) -> Home:
+    settings = stack.server.settings(stack.database, role_of(principal))
+    settings["SHOP_DATABASE_PASSWORD"] = stack.passwords[principal]
+    return Home(stack.folder, settings)
+
+
+def test_a_service_refuses_a_schema_of_another_revision_and_says_what_to_run(
+    stack: Stack, home: Home
+) -> None:
+    for noted, what in (("0011", "run `shop migrate`"), ("9999", "use the program that made it")):
+        set_to = f"UPDATE event_log.alembic_version SET version_num = '{noted}'"  # noqa: S608
+        stack.server.run(set_to, stack.database)
+        done = home.shop("run", "recorder")
+        assert done.returncode == 1
+        assert f"(schema event_log) is at revision {noted}" in done.stderr
+        assert what in done.stderr
+    refused = home.shop("run", "payment")
+    assert refused.returncode == 1
+    assert "its role has no right on this schema" in refused.stderr
+
+
+def test_a_service_whose_schema_is_not_there_says_what_to_run(stack: Stack, home: Home) -> None:
+    stack.server.run("DROP SCHEMA event_log CASCADE", stack.database)
+    done = home.shop("run", "recorder")
+    assert done.returncode == 1
+    assert "is not there yet, and its role may not make it: run `shop migrate`" in done.stderr
+    assert f"event_log: made, at {CURRENT}" in stack.migrate().shop("migrate").stdout
+
+
+def test_tables_that_a_service_has_open_are_not_changed_under_it(stack: Stack) -> None:
+    set_back = "UPDATE event_log.alembic_version SET version_num = '0011'"
+    with closing(RecorderService(stack.place("recorder", "event_log")).database) as database:
+        with database.reading():
+            pass
+        stack.server.run(set_back, stack.database)
+        refused = stack.migrate().shop("migrate")
+        assert refused.returncode == 1
+        assert "(schema event_log) is open in another process: stop the services" in refused.stderr
+        assert "order: up to date" in refused.stdout
+    assert "event_log: brought from 0011" in stack.migrate().shop("migrate").stdout
+    assert stack.done("--check") == [], "the view is there again"
+
+
+def test_each_service_does_its_work_with_no_more_rights_than_it_has(stack: Stack) -> None:
+    """All of a shop's work, each part by its own role."""
+    of = {"order": "order", "payment": "payment", "warehouse": "warehouse", "event_log": "recorder"}
+    shop = Shop(lambda schema: stack.place(of[schema], schema))
+    for each in shop.services:
+        each.database.bind_to_cluster("one")
+    orders = read_purchases(expected.DATA, "USD")[0][:61]
+    shop.place(orders[:60])
+    first = shop.topics.of("orders")[0]
+    broken = replace(first, offset=len(shop.topics.of("orders")), value=b"{")
+    shop.topics.records["orders", first.partition].append(broken)
+    shop.run()
+    for schema, principal in of.items():
+        assert Heartbeat(stack.place(principal, schema), principal).beat()
+    payment = stack.place("responder", "payment")
+    responder = PaymentService(payment, HouseAccounts(Money(1, "USD")))
+    responder.database.in_transaction(lambda at: responder.decide(at, orders))
+    responder.database.in_transaction(lambda at: enqueue(at, [Outgoing("replies", b"", (), b"")]))
+    responder.database.in_transaction(lambda at: advance(at, {TopicPartition("asked", 0): 5}, NOW))
+    assert Heartbeat(payment, "responder").beat()
+    responder.database.close()
+    log = open_log(stack.place("projector", "event_log"))
+    projections = open_projections(stack.place("projector", "report"))
+    assert Heartbeat(stack.place("projector", "report"), "projector").beat()
+    end = catch_up(log, projections)
+    assert end == last_position(log) > 100
+    for _ in range(2):
+        assert replay(log, projections, list(all_projections().values())).position == end
+
+    desk = LetterDesk(stack.place("operator", "dead_letters"))
+    came = [read_letter(each) for each in shop.topics.of("orders.dead-letter")]
+    desk.database.in_transaction(lambda at: keep_letters(at, came))
+    (letter,) = desk.letters()
+    assert desk.send([letter.name], NOW) == 1
+    keep(stack.place("operator", "proofs"), Head(end, b"", None, {}), [], NOW)
+    # Who looks, looks by the views.
+    seen = stack.place("dashboard", "report")
+    proved = newest(seen)
+    assert proved is not None
+    assert proved.position == end
+    looked = ReadOnlyDatabase(seen)
+    told = expected.purchases(60)
+    wanted = expected.report(told, expected.outcomes(told))["totals"]["accepted"]
+    assert report(looked, "USD").totals.accepted._asdict() == wanted
+    assert last_position(looked) == end
+    for database in (log, projections, desk.database, looked):
+        database.close()
+    for each in shop.services:
+        each.database.close()
+    ReadOnlyDatabase(seen).close()

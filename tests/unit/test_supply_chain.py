@@ -1,0 +1,213 @@
+"""What is installed: its licences, its bill of materials, and the image that it goes into."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from supply_chain import licences
+from supply_chain.installed import NOTED, REQUIREMENTS, ROOT, LicenceError, Part, checked
+from supply_chain.sbom import sbom
+from transport.local_broker.jars import recorded_jars
+
+BUILT_FROM = "/opt/shop"
+ELSEWHERE = re.compile(
+    r"\w+://(?!cyclonedx\.org/schema/)|--(?:extra-)?index-url|--find-links|--trusted-host"
+    r"|(?:^|[\s\"'(])/(?:work|root|home|opt|tmp|mnt|srv|usr)/|\bfile:|\blocalhost\b"
+    r"|\b(?:\d{1,3}\.){3}\d{1,3}:\d+|/simple/",
+    re.MULTILINE,
+)
+"""A registry's address, a host's, or a path of somebody's machine."""
+
+
+@pytest.fixture(scope="module")
+def bill() -> str:
+    return sbom()
+
+
+def test_the_page_of_licences_is_that_of_the_requirements() -> None:
+    assert licences.PAGE.read_text() == licences.page(), "run `make licences`"
+
+
+@pytest.mark.parametrize(
+    "licence",
+    ["AGPL-3.0-only", "GPL-3.0-or-later", "LGPL-3.0-only", "MIT AND SSPL-1.0", "GPL-2.0-only"],
+)
+def test_a_licence_that_is_not_allowed_is_an_error(licence) -> None:
+    with pytest.raises(LicenceError, match="isn't among the allowed"):
+        checked(Part("newcomer", "1.0", licence))
+
+
+@pytest.mark.parametrize("licence", ["", "UNKNOWN", "BSD License", "Copyright (c) 2026 Somebody"])
+def test_a_licence_that_nobody_knows_is_an_error(licence) -> None:
+    with pytest.raises(LicenceError, match="which is no SPDX expression: read its text"):
+        checked(Part("newcomer", "1.0", licence))
+
+
+def test_one_of_two_is_enough_and_what_is_noted_stays_what_it_was() -> None:
+    assert checked(Part("newcomer", "1.0", "GPL-3.0-only OR MIT"))
+    assert checked(Part("newcomer", "1.0", "(MIT OR AGPL-3.0-only) AND Apache-2.0"))
+    for name, licence in NOTED.items():
+        assert checked(Part(name, "1.0", licence))
+        with pytest.raises(LicenceError):
+            checked(Part(name, "1.0", "GPL-3.0-only"))
+
+
+def test_the_bill_is_the_same_bytes_each_time(bill) -> None:
+    environment = {**os.environ, "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "LC_ALL": "C"}
+    again = subprocess.run(
+        [sys.executable, "-c", "from supply_chain.sbom import sbom; print(sbom(), end='')"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert again.stdout == bill
+    assert not re.search(r"serialNumber|timestamp|urn:uuid", bill)
+
+
+def test_the_bill_has_every_package_and_jar_with_its_sums(bill) -> None:
+    found = {each["purl"]: each for each in json.loads(bill)["components"]}
+    # Read another way than the bill is made: a requirement, and the sums below it.
+    wanted: dict[str, set[str]] = {}
+    for line in REQUIREMENTS.read_text().splitlines():
+        if pinned := re.match(r"([\w.-]+)==(\S+)", line):
+            sums = wanted.setdefault(f"pkg:pypi/{pinned[1]}@{pinned[2]}", set())
+        elif hashed := re.match(r"\s+--hash=sha256:(\w+)", line):
+            sums.add(hashed[1])
+    assert len(wanted) > 100
+    for purl, expected in wanted.items():
+        (files,) = found[purl]["externalReferences"]
+        assert {each["content"] for each in files["hashes"]} == expected
+    for jar in recorded_jars():
+        group, artifact, version = jar.coordinate.split(":")
+        purl = f"pkg:maven/{group}/{artifact}@{version}"
+        assert found[purl]["hashes"] == [{"alg": "SHA-256", "content": jar.sha256}]
+        wanted[purl] = set()
+    assert found.keys() == wanted.keys()
+
+
+@pytest.mark.parametrize("file", ["run.in", "run.txt", "test.in", "test.txt"])
+def test_requirements_name_no_registry_and_no_machine(file) -> None:
+    assert not ELSEWHERE.search((ROOT / "requirements" / file).read_text())
+
+
+def test_neither_do_bill_and_page(bill) -> None:
+    assert not ELSEWHERE.search(bill)
+    assert not ELSEWHERE.search(licences.PAGE.read_text())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://registry.example/simple",
+        "--find-links /opt/wheels",
+        "a @ file:///root/a.whl",
+        '"url": "https://pypi.example/a"',
+        "# from 10.0.0.7:3141",
+    ],
+)
+def test_what_is_looked_for_is_found(line) -> None:
+    assert ELSEWHERE.search(line)
+
+
+def test_all_requirements_are_pinned_and_hashed() -> None:
+    for name in ("run.txt", "test.txt"):
+        text = (ROOT / "requirements" / name).read_text()
+        for each in re.sub(r"\\\n", " ", text).splitlines():
+            if each and not each.lstrip().startswith("#"):
+                assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+ .*--hash=sha256:\w{64}", each), each
+
+
+def test_the_dockerfile_is_as_its_linter_wants_it() -> None:
+    hadolint = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run(
+        [hadolint, "--no-color", "Dockerfile"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def build_steps() -> list[str]:
+    """The Dockerfile's instructions up to its last stage, which only copies."""
+    text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
+    stages = text.split("\nFROM ")
+    assert len(stages) == 2, "the image is built in one stage, and runs from another"
+    assert "pip" not in stages[1]
+    return [line for line in stages[0].splitlines() if line[:1] not in ("", "#")]
+
+
+def send_context(to: Path) -> None:
+    """Copy what `.dockerignore` lets through, as a build sends it."""
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    never = shutil.ignore_patterns(*(r.removeprefix("**/") for r in rules if r.startswith("**/")))
+    for rule in rules:
+        if rule.startswith("!"):
+            source = ROOT / rule[1:]
+            if source.is_dir():
+                shutil.copytree(source, to / rule[1:], ignore=never)
+            else:
+                shutil.copy(source, to / rule[1:])
+
+
+@pytest.mark.slow
+def test_the_images_steps_install_what_runs_and_nothing_else(tmp_path) -> None:
+    context, installed = tmp_path / "src", tmp_path / "shop"
+    context.mkdir()
+    send_context(context)
+    (context / "requirements" / "run.txt").rename(tmp_path / "run.txt")
+    for step in build_steps():
+        instruction, _, command = step.partition(" ")
+        if instruction == "RUN":
+            for theirs, ours in (
+                (BUILT_FROM, str(installed)),
+                ("/tmp/run.txt", str(tmp_path / "run.txt")),  # noqa: S108 the image's own
+                ("--no-cache-dir ", ""),  # What was downloaded before will do here.
+            ):
+                command = command.replace(theirs, ours)
+            subprocess.run(
+                [sys.executable, "-m", *shlex.split(command.removeprefix("python -m "))],
+                cwd=context,
+                env={**os.environ, "PIP_QUIET": "1", "PIP_NO_COMPILE": "1"},
+                check=True,
+            )
+
+    elsewhere = tmp_path / "app"
+    elsewhere.mkdir()
+    environment = {"PATH": f"{installed}/bin:/usr/bin:/bin", "SHOP_HOME": str(tmp_path / "state")}
+
+    def run_there(*command: str) -> str:
+        done = subprocess.run(
+            command, cwd=elsewhere, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "SHOP_HOME" in run_there("shop", "settings")
+    read = (
+        "import cli.dashboard_server, importlib.metadata as m, json;"
+        "from transport.local_broker.jars import recorded_jars;"
+        "from transport.local_broker import server_properties;"
+        "print(json.dumps([len(recorded_jars()), sorted(d.name for d in m.distributions())]))"
+    )
+    count, names = json.loads(run_there("python", "-c", read))
+    assert count == len(recorded_jars())
+    pins = re.findall(r"^([\w.-]+)==", REQUIREMENTS.read_text(), re.MULTILINE)
+    plain = [re.sub(r"[-_.]+", "-", name).lower() for name in (*pins, "order-to-revenue")]
+    assert sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names) == sorted(plain)
+    (packages,) = installed.glob("lib/python3*/site-packages")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    ours = {name.partition(".")[0] for name in project["packages"]}
+    assert ours <= {path.name for path in packages.iterdir()}
+    assert not {"tests", "benchmarks", "supply_chain", "pip"} & {p.name for p in packages.iterdir()}
+    for name in ours:
+        sent = {p.relative_to(context) for p in (context / name).rglob("*.*") if p.is_file()}
+        there = {p.relative_to(packages) for p in (packages / name).rglob("*.*") if p.is_file()}
+        assert sent == {p for p in there if p.suffix != ".pyc"}
