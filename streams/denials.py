@@ -11,8 +11,7 @@ from domain.errors import AccessDenied
 from transport.servers import Servers
 from transport.trouble import Tried, denied
 
-_LOGGERS = ("streams.lean", "faust.transport.consumer", "faust.worker")
-"""Who logs, each with its own traceback, what ends a consumer: the app's consumer among them."""
+_DENIED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError)
 
 
 def denial(servers: Servers, group: str, error: BaseException | None) -> AccessDenied | None:
@@ -30,13 +29,18 @@ def denial(servers: Servers, group: str, error: BaseException | None) -> AccessD
 class _WithoutTraceback(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, TopicAuthorizationFailedError | GroupAuthorizationFailedError):
-            record.exc_info = None
+        while error is not None:
+            if isinstance(error, _DENIED):
+                record.exc_info = record.exc_text = None
+            error = error.__cause__ or error.__context__
         return True
 
 
 def say_denials_briefly() -> None:
-    """From now on, have Faust log a denial in a line, for where it was raised says nothing."""
+    """From now on, have a denial logged in a line: where it was raised says nothing.
+
+    Faust's consumer, its worker, aiokafka and asyncio may each log it, with its traceback.
+    """
     brief = _WithoutTraceback()
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(brief)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(brief)
