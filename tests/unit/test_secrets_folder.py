@@ -43,6 +43,8 @@ def test_each_principal_has_passwords_of_its_own(folder: Path) -> None:
         for principal in Principal
         for name in ("kafka_sasl_password", "shop_database_password")
     ]
+    # A service is given its own folder alone, and must know the broker by something.
+    assert {found.pop(f"{principal}/ca.pem") for principal in Principal} == {found["ca.pem"]}
     assert len(set(passwords)) == 2 * len(Principal)
     assert all(len(password) >= 40 for password in passwords)
     assert set(found) == {
