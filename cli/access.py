@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cli.composition import bootstrap_servers
 from cli.console import err, out, print_json
-from cli.secrets_folder import FORMER, KAFKA_PASSWORD
+from cli.secrets_folder import FORMER, KAFKA_PASSWORD, read_passwords
 from cli.settings import Settings
 from domain.errors import NotLetIn, ShopError
 from domain.principals import Principal
@@ -120,16 +120,7 @@ def _passwords(settings: Settings) -> dict[Principal, str]:
             "SHOP_PRINCIPALS must name the folder that `shop secrets create` made: it has the "
             "password of each principal"
         )
-    found = {}
-    for principal in Principal:
-        file = folder / principal / KAFKA_PASSWORD
-        try:
-            found[principal] = file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ShopError(f"the password of {principal} can't be read: {error}") from error
-        if not found[principal]:
-            raise ShopError(f"{file} is empty: `shop secrets create` puts a password there")
-    return found
+    return read_passwords(folder, Principal, KAFKA_PASSWORD)
 
 
 def _secured(settings: Settings) -> SecuredServers:

@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from domain.principals import BROKER
+
 AUTHORITY_DAYS = 3650
 CLOCKS_DIFFER = timedelta(minutes=5)
 """A certificate is good from a little earlier on: other machines' clocks may be behind."""
-
-BROKER = "broker"
-"""The name in the broker's certificate, by which `deploy/kafka/server.properties` knows a node."""
 
 
 def new_authority(now: datetime) -> tuple[bytes, bytes]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import err, out, print_json
+from cli.secrets_folder import DATABASE_PASSWORD, read_passwords
 from cli.settings import Settings
 from domain.errors import ShopError
 from event_log.migrations.migrated import Migrated
@@ -75,12 +76,14 @@ def _in_files(settings: Settings, check: bool) -> _Found:
 
 def _in_postgres(settings: Settings, check: bool) -> _Found:
     from event_log.access.applying import bring_about_access, look_at_access
-    from event_log.access.passwords import read_passwords
+    from event_log.access.rights import RIGHTS
     from event_log.migrations.recognition import DATABASES
     from event_log.migrations.schemas import look_at_schema, migrate_schema, one_at_a_time
 
     # All is read before anything is changed.
-    passwords = read_passwords(settings.principals) if settings.principals else None
+    passwords = None
+    if settings.principals:
+        passwords = read_passwords(settings.principals, RIGHTS, DATABASE_PASSWORD)
     places = {name: settings.database(name) for name in DATABASES}
     schemas = {name: each for name, each in places.items() if isinstance(each, PostgresSchema)}
     whole = replace(schemas["event_log"], schema="public")

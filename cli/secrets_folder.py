@@ -13,20 +13,21 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from cli.certificates import BROKER, ends, new_authority, new_broker_certificate
 from cli.console import out
 from domain.errors import ShopError
-from domain.principals import Principal
+from domain.principals import BROKER, Principal
 
 HOSTS = ("localhost", "127.0.0.1", "kafka", "kafka-1", "kafka-2", "kafka-3")
 """Names that the broker's certificate is good for, whatever else it is."""
+
+Name = TypeVar("Name", bound=str)
 
 DAYS = 365
 PASSWORD_BYTES = 32
@@ -64,6 +65,8 @@ def create(
     ] = False,
 ) -> None:
     """Make random passwords, and certificates by an authority of your own; print none of them."""
+    from cli.certificates import ends
+
     hosts = list(dict.fromkeys([*HOSTS, *(host or ())]))
     now = datetime.now(UTC)
     if renew is None and keep and (folder / "ca.pem").exists():
@@ -107,6 +110,9 @@ def make_folder(
             f"{folder} is there already, and its secrets may be in use: name another folder, or "
             f"renew one of them by --renew {BROKER}|{'|'.join(Principal)}"
         )
+    # Loaded where certificates are made: every command knows this module.
+    from cli.certificates import new_authority
+
     authority_key, authority = new_authority(now)
     files = {"ca.key": authority_key, "ca.pem": authority, ".gitignore": b"*\n"}
     for principal in Principal:
@@ -116,6 +122,27 @@ def make_folder(
     files |= _of_broker(authority_key, authority, hosts, days, now)
     files[f"{BROKER}/{KAFKA_PASSWORD}"] = files[f"{Principal.ADMIN}/{KAFKA_PASSWORD}"]
     _write_all(folder, files, SHARED if shared else OWN)
+
+
+def read_passwords(folder: Path, names: Iterable[Name], file: str) -> dict[Name, str]:
+    """Each principal's password, from the `file` of that name in its own folder in `folder`.
+
+    Raises:
+        ShopError: one is missing or empty, or can't be read.
+    """
+    found = {}
+    for name in names:
+        path = folder / name / file
+        try:
+            found[name] = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ShopError(f"the password of {name} can't be read, {path}: {why}") from None
+        if not found[name] or "\0" in found[name]:
+            raise ShopError(
+                f"the password of {name} is empty or none, {path}: `shop secrets create` makes one"
+            )
+    return found
 
 
 def renew_certificate(folder: Path, hosts: Sequence[str], days: int, now: datetime) -> None:
@@ -147,6 +174,8 @@ def renew_passwords(folder: Path, principal: Principal) -> None:
 def _of_broker(
     authority_key: bytes, authority: bytes, hosts: Sequence[str], days: int, now: datetime
 ) -> dict[str, bytes]:
+    from cli.certificates import new_broker_certificate
+
     key, certificate = new_broker_certificate(authority_key, authority, hosts, now, days)
     return {f"{BROKER}/keystore.pem": key + certificate, f"{BROKER}/truststore.pem": authority}
 

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+BROKER = "broker"
+"""A node in its certificate, by which `deploy/kafka/server.properties` knows it."""
+
 
 class Principal(StrEnum):
     """A name with rights of its own, on Kafka ``User:<name>``, in Postgres ``shop_<name>``."""

@@ -4,34 +4,10 @@ import hashlib
 import hmac
 from base64 import b64decode
 from collections.abc import Mapping
-from pathlib import Path
 
 from sqlalchemy import Connection
 
-from domain.errors import StoreError
-from event_log.access.rights import RIGHTS
-
-PASSWORD_FILE = "shop_database_password"  # noqa: S105 a file's name
 _ALGORITHM = "SCRAM-SHA-256"
-
-
-def read_passwords(folder: Path) -> Mapping[str, str]:
-    """Each principal's password, from its own folder in `folder`.
-
-    Raises:
-        StoreError: one is missing or empty, or can't be read.
-    """
-    found = {}
-    for principal in RIGHTS:
-        file = folder / principal / PASSWORD_FILE
-        try:
-            found[principal] = file.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise StoreError(f"the password of {principal} can't be read, {file}: {why}") from None
-        if not found[principal] or "\0" in found[principal]:
-            raise StoreError(f"the password of {principal} is empty or none, {file}")
-    return found
 
 
 def verifier(connection: Connection, role: str, password: str) -> str:

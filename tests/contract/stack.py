@@ -10,7 +10,7 @@ import psycopg
 from typer.testing import CliRunner
 
 from cli.main import app
-from event_log.access.passwords import PASSWORD_FILE
+from cli.secrets_folder import DATABASE_PASSWORD
 from event_log.access.rights import RIGHTS, role_of
 from event_log.postgres import PostgresSchema, with_password
 from tests.conftest import Home
@@ -31,7 +31,7 @@ class Stack:
 
     def write(self, principal: str, password: str) -> None:
         self.passwords[principal] = password
-        file = self.folder / "principals" / principal / PASSWORD_FILE
+        file = self.folder / "principals" / principal / DATABASE_PASSWORD
         file.parent.mkdir(parents=True, exist_ok=True)
         # As an editor leaves it.
         file.write_text(f"{password}\n")

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from cli.place import read_purchases
+from cli.secrets_folder import DATABASE_PASSWORD
 from domain.house_accounts import HouseAccounts
 from domain.money import Money
-from event_log.access.passwords import PASSWORD_FILE
 from event_log.access.rights import VIEWS, role_of
 from event_log.inbox import advance
 from event_log.log import last_position
@@ -76,7 +76,7 @@ def test_an_owner_who_is_no_superuser_will_do(empty_stack: Stack) -> None:
 
 
 def test_a_password_that_is_missing_changes_nothing(empty_stack: Stack) -> None:
-    (empty_stack.folder / "principals" / "warehouse" / PASSWORD_FILE).unlink()
+    (empty_stack.folder / "principals" / "warehouse" / DATABASE_PASSWORD).unlink()
     done = empty_stack.migrate().shop("migrate")
     assert done.returncode == 1
     assert "the password of warehouse can't be read" in done.stderr

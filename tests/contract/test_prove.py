@@ -27,12 +27,10 @@ from tests.contract.server import PostgresServer
 from tests.contract.world import (
     ORDERS_PLACED,
     World,
-    checked,
-    failing,
-    failure,
     hash_again,
     place_of,
 )
+from tests.unit.test_proof_world import checked, failing, failure
 from transport.codec import decode
 
 

@@ -22,7 +22,7 @@ from event_log.database import Place, table_of
 from event_log.log import GENESIS, EventRow
 from event_log.sqlite import SqliteFile
 from reporting.projector import catch_up, open_projections
-from reporting.proof import Failure, Head, Part, PartName
+from reporting.proof import Head, Part, PartName
 from reporting.proof_rows import link
 from reporting.proof_run import Proof
 from reporting.read_only import ReadOnlyDatabase
@@ -168,21 +168,6 @@ def hash_again(connection: Connection) -> None:
             text("UPDATE event_log SET position = :position, hash = :hash WHERE position = :was"),
             {"position": position, "hash": before, "was": row[0]},
         )
-
-
-def failing(parts: dict[str, Part]) -> set[str]:
-    return {name for name, part in parts.items() if part.holds is False}
-
-
-def failure(part: Part) -> Failure:
-    assert part.finding is not None
-    assert part.finding.failure is not None, f"{part.name} holds"
-    return part.finding.failure
-
-
-def checked(part: Part) -> dict[str, Any]:
-    assert part.finding is not None
-    return dict(part.finding.checked)
 
 
 def place_of(row: dict[str, Any]) -> str:

@@ -92,28 +92,24 @@ def zombies(made: Stack, size: Size) -> Outcome:
 
 def broker_kills(made: Stack, size: Size) -> Outcome:
     """The broker is killed by SIGKILL, and started again."""
-    recovered = 0.0
-    with made.flow(size.orders, size.per_second):
-        for _ in range(size.faults):
-            made.progress("recorder", "the start")
-            began = time.monotonic()
-            made.broker_dies()
-            made.progress("recorder", "the broker's death")
-            recovered = max(recovered, time.monotonic() - began)
-    made.settle()
-    return Outcome(size.faults, recovered)
+    return _kills_beneath(made, size, made.broker_dies, "the broker's death")
 
 
 def database_kills(made: Stack, size: Size) -> Outcome:
     """The database's server is ended on the spot, and started again."""
     assert made.database_dies is not None
+    return _kills_beneath(made, size, made.database_dies, "the database's death")
+
+
+def _kills_beneath(made: Stack, size: Size, dies: Callable[[], None], what: str) -> Outcome:
+    """What all services stand on dies, again and again while orders flow."""
     recovered = 0.0
     with made.flow(size.orders, size.per_second):
         for _ in range(size.faults):
             made.progress("recorder", "the start")
             began = time.monotonic()
-            made.database_dies()
-            made.progress("recorder", "the database's death")
+            dies()
+            made.progress("recorder", what)
             recovered = max(recovered, time.monotonic() - began)
     made.settle()
     return Outcome(size.faults, recovered)

@@ -9,10 +9,8 @@ from what this machine has of them, with the configuration that the file gives t
 import graphlib
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +38,7 @@ class Composed:
     more: dict[str, str] = field(default_factory=dict)
     """Variables beside those of the file, for all services."""
     running: dict[str, list["subprocess.Popen[bytes]"]] = field(default_factory=dict)
+    _mounts: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.services: dict[str, dict[str, Any]] = self.config["services"]
@@ -135,7 +134,8 @@ class Composed:
         while len(self.running[name]) < count:
             self.start(name)
         for process in self.running[name][count:]:
-            terminate(process)
+            process.terminate()
+            process.wait(ENDS_WITHIN_SECONDS)
         del self.running[name][count:]
 
     def kill(self, name: str) -> None:
@@ -223,7 +223,12 @@ class Composed:
         return self.place.localized(plain.replace("$$", "$"), name, self.mounts(name))
 
     def mounts(self, name: str) -> dict[str, str]:
-        """By path in the container, the folder that stands for it; made where it isn't there."""
+        """By path in the container, the folder that stands for it; made when first asked for."""
+        if name not in self._mounts:
+            self._mounts[name] = self._make_mounts(name)
+        return self._mounts[name]
+
+    def _make_mounts(self, name: str) -> dict[str, str]:
         found = {"/tmp": self.folder / "tmp" / name}  # noqa: S108 the container's
         for mount in self.services[name].get("volumes", ()):
             source = self.folder / "volumes" / mount["source"]
@@ -238,9 +243,6 @@ class Composed:
 
     def _config(self, name: str, config: Mapping[str, str], mounts: Mapping[str, Path]) -> Path:
         target = self.folder / "configs" / name / Path(config["target"]).name
-        if target.exists():
-            # Whoever runs may be reading it.
-            return target
         target.parent.mkdir(parents=True, exist_ok=True)
         text = (ROOT / self.config["configs"][config["source"]]["file"]).read_text()
         known = {key: str(path) for key, path in mounts.items()}
@@ -252,18 +254,3 @@ def one_file() -> dict[str, Any]:
     """What compose.yaml says by itself."""
     found: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
     return found
-
-
-def ended(process: "subprocess.Popen[bytes]", seconds: float = ENDS_WITHIN_SECONDS) -> int:
-    """The exit code of a process that was asked to end."""
-    deadline = time.monotonic() + seconds
-    while process.poll() is None:
-        assert time.monotonic() < deadline, f"process {process.pid} does not end"
-        time.sleep(0.05)
-    return process.returncode
-
-
-def terminate(process: "subprocess.Popen[bytes]") -> int:
-    """SIGTERM, and the exit code."""
-    process.send_signal(signal.SIGTERM)
-    return ended(process)

@@ -109,9 +109,9 @@ def test_neither_do_bill_and_page(bill) -> None:
     "line",
     [
         "--index-url https://registry.example/simple",
-        "--find-links /opt/wheels",
-        "a @ file:///root/a.whl",
-        '"url": "https://pypi.example/a"',
+        "--find-links /mnt/wheels",
+        "a @ file:///somewhere/a.whl",
+        '"url": "https://packages.example/a"',
         "# from 10.0.0.7:3141",
     ],
 )
