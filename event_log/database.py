@@ -118,6 +118,10 @@ class Database:
                 made = revisions.is_current(connection, self)
             if not made:
                 self._make()
+        except StoreError:
+            # Whoever is refused has nothing open by which `shop migrate` would be refused, too.
+            self.close()
+            raise
         except (DBAPIError, sqlite3.DatabaseError) as error:
             raise StoreError(f"database {self} can't be opened: {reason(error)}") from error
 

@@ -16,12 +16,6 @@ from event_log.revisions import unnumbered
 
 BUSY_TIMEOUT_SECONDS = 10
 
-HAS_REVISIONS = 3
-"""The `user_version` of files whose revision Alembic keeps.
-
-Versions before that had 0 to 2, and refuse a file with another one.
-"""
-
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -63,11 +57,10 @@ class SqliteFile:
         return engine
 
     def claim(self, connection: Connection) -> None:
-        """Make an empty file ready for tables, or refuse one that isn't empty."""
+        """Refuse a file that isn't empty; an empty one is ready for tables."""
         empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
         if not empty.scalar():
             raise unnumbered(self)
-        connection.exec_driver_sql(f"PRAGMA user_version = {HAS_REVISIONS}")
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""

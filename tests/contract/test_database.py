@@ -130,9 +130,9 @@ def test_a_database_belongs_to_one_kafka_cluster(database: Database, other: Data
 @pytest.mark.parametrize(
     ("noted", "what"),
     [
-        ("0001", "is at revision 0001, and this program needs .*: .*run `shop migrate`"),
+        ("0012", "is at revision 0012, of an earlier version: .* begin with a fresh SHOP_HOME"),
         ("9999", "is at revision 9999, and this program knows none after .*: use the program that"),
-        (None, "has no note of its tables' revision.*: .*run `shop migrate`"),
+        (None, "has tables, and no note of their revision.* begin with a fresh SHOP_HOME"),
     ],
 )
 def test_tables_of_another_revision_are_refused_and_stay(
