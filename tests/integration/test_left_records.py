@@ -12,6 +12,7 @@ from event_log.outbox import Relay
 from tests import expected
 from tests.conftest import Home
 from tests.integration.test_styles import running, settings_of
+from transport.cluster import ClusterView
 from transport.topics import ORDERS, TopicPartition
 
 
@@ -30,13 +31,14 @@ def test_what_stands_still_at_the_end_of_a_partition_is_read_directly(
     Relay(orders.database, publisher(settings.bootstrap_servers or "")).drain()
     payment = worker(settings, "payment")
     mine = [TopicPartition(ORDERS, partition) for partition in (0, 1, 2)]
-    payment._handle_left(mine)
+    ends = ClusterView(settings.bootstrap_servers or "").ends([ORDERS])
+    payment._handle_left(mine, ends)
     assert home.count("payment", "account_events") == 0, "it may still be on its way"
-    payment._handle_left(mine)
+    payment._handle_left(mine, ends)
     read = home.rows("payment", "SELECT topic, partition FROM positions")
     assert sorted(read) == [(ORDERS, 0), (ORDERS, 1), (ORDERS, 2)]
     decided = home.count("payment", "account_events")
     assert 0 < decided < 200
-    payment._handle_left([*mine, TopicPartition(ORDERS, 3)])
-    payment._handle_left([*mine, TopicPartition(ORDERS, 3)])
+    payment._handle_left([*mine, TopicPartition(ORDERS, 3)], ends)
+    payment._handle_left([*mine, TopicPartition(ORDERS, 3)], ends)
     assert home.decisions() == expected.outcomes(expected.purchases(200))
