@@ -86,10 +86,11 @@ def send(servers: str, orders: Sequence[NewOrder], partition: int) -> None:
 
 
 def decided(home: Home) -> list[str]:
-    return [
-        order
-        for (order,) in home.rows("payment", "SELECT order_id FROM account_events ORDER BY id")
-    ]
+    """The orders that were authorized or declined, in turn."""
+    if not home.count("payment", "account_events"):
+        return []
+    rows = home.rows("payment", "SELECT order_id FROM account_events ORDER BY id")
+    return [order_id for (order_id,) in rows]
 
 
 def recorded(home: Home, order: NewOrder) -> int:
