@@ -246,7 +246,12 @@ def _prepare_topic(settings: Settings, servers: Servers, topic: str, *, resumed:
     except KafkaException as error:
         what = f"topic {topic} can't be created on {servers}"
         raise trouble(servers, what, error, Tried("CREATE", topic)) from error
-    records = 0 if resumed else sum(ClusterView(servers).ends([topic]).values())
+    if resumed:
+        return
+    cluster = ClusterView(servers)
+    if cluster.held_up([topic]):
+        raise ShopError(f"topic {topic} has an open transaction: name a new one")
+    records = sum(each.lag for each in cluster.standings(cluster.ends([topic]), {}).values())
     if records:
         raise ShopError(
             f"topic {topic} has {records:,} records already: name a new one, or go on where an "

@@ -13,7 +13,6 @@ from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, looked_up
 from cli.responding import RESPONDER
 from cli.settings import Settings
 from domain.errors import BrokerError, StoreError
-from domain.progress import Standing
 from domain.status import Facts, living, stands_still
 from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
@@ -67,8 +66,9 @@ assert SOURCES.keys() == _NAMES  # noqa: S101 a service that is forgotten is see
 class Found:
     """All that one look found; `None` is what nobody knows.
 
-    `troubles` say why something beside broker and services is not known. `broker_asked` is not so
-    where only a service was looked at that needs none.
+    `troubles` say why something beside broker and services is not known, or waits for too long.
+    `held_up` are partitions whose records wait for somebody's open transaction, and since when.
+    `broker_asked` is not so where only a service was looked at that needs none.
     """
 
     servers: Servers | None
@@ -79,6 +79,7 @@ class Found:
     log_position: int | None = None
     report_position: int | None = None
     troubles: Sequence[str] = ()
+    held_up: Mapping[str, datetime] = field(default_factory=dict)
     broker_asked: bool = True
 
 
@@ -102,6 +103,7 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
         found = Found(servers, services=[*_beside_twins(facts, now), *apart])
         if not only:
             found = _with_letters(settings, cluster, replace(found, groups=_groups(cluster)))
+            found = _with_held_up(settings, cluster, found, now)
     except BrokerError as error:
         facts = [_without_broker(name, found) for name, found in known.items()]
         services = [*_beside_twins(facts, now), *apart]
@@ -127,12 +129,33 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"dead letters: {error}"])
     read, counts = known or ({}, {})
-    for topic in TOPICS:
-        for place, end in ends.items():
-            unread = max(0, end - read.get(place, 0))
-            if place.topic == dead_letter_topic(topic.name) and unread:
-                counts[topic.name] = counts.get(topic.name, 0) + unread
+    came_from = {dead_letter_topic(topic.name): topic.name for topic in TOPICS}
+    for place, standing in cluster.standings(ends, read).items():
+        if standing.lag:
+            name = came_from[place.topic]
+            counts[name] = counts.get(name, 0) + standing.lag
     return replace(found, dead_letters=counts)
+
+
+def _with_held_up(settings: Settings, cluster: ClusterView, found: Found, now: datetime) -> Found:
+    """With the partitions that wait for an open transaction; for long, something is wrong.
+
+    Raises:
+        BrokerError: the broker doesn't say.
+    """
+    topics = {topic for source in SOURCES.values() if source.group for topic in source.topics}
+    held_up = {_named(place): since for place, since in sorted(cluster.held_up(topics).items())}
+    limit = timedelta(seconds=settings.stalled_after)
+    long = [in_words(name, since) for name, since in held_up.items() if now - since > limit]
+    return replace(found, held_up=held_up, troubles=[*found.troubles, *long])
+
+
+def in_words(name: str, since: datetime) -> str:
+    """What is said of a partition that is held up."""
+    return (
+        f"{name} waits for a transaction that is open since {since:%Y-%m-%d %H:%M:%S} UTC: its "
+        "producer must end it, or the broker does when its time is over"
+    )
 
 
 def _open_letters(connection: Connection) -> dict[str, int]:
@@ -215,20 +238,15 @@ def _facts(
     if isinstance(known, StoreError):
         return facts
     ends = cluster.ends(SOURCES[name].topics)
-    standings = {
-        place: Standing(end, known.next.get(place, 0)) for place, end in sorted(ends.items())
-    }
+    standings = cluster.standings(ends, known.next)
     limit = timedelta(seconds=settings.stalled_after)
     stuck = []
     for place, standing in standings.items():
         moved = known.moved_at.get(place)
         if not standing.lag or (moved is not None and now - moved <= limit):
             continue
-        since = cluster.waits_since(place, standing.position)
-        if since is None:
-            # Nothing to read: marks of transactions, or records that were deleted.
-            standings[place] = Standing(standing.position, standing.position)
-        elif stands_still(known.beats, moved, since, now, limit):
+        since = cluster.waits_since(place, standing)
+        if since is not None and stands_still(known.beats, moved, since, now, limit):
             stuck.append(_named(place))
     named = {_named(place): standing for place, standing in standings.items()}
     return replace(facts, partitions=named, stuck=stuck)

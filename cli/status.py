@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import starmap
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from cli.console import out, print_json
 from cli.settings import Settings
-from cli.standings import SOURCES, Found, find_out
+from cli.standings import SOURCES, Found, find_out, in_words
 from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone
 from transport.local_broker.interrupts import Interrupts
 
@@ -124,6 +125,11 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
     if found.log_position is not None:
         reached = found.report_position or 0
         lines.append(Text(f"log at position {found.log_position:,}, report at {reached:,}"))
+    lines += [
+        Text(sentence, style="yellow")
+        for sentence in starmap(in_words, found.held_up.items())
+        if sentence not in wrong
+    ]
     # One line where it may be searched for, all of it where it is looked at.
     folded: Any = {"no_wrap": False, "overflow": "fold"} if out.is_terminal else {}
     if away and found.broker_trouble not in wrong:
@@ -160,6 +166,7 @@ def _as_json(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str]) ->
             for facts, verdict in zip(found.services, verdicts, strict=True)
         },
         "dead_letters": found.dead_letters,
+        "held_up": {name: _moment(since) for name, since in found.held_up.items()},
         "log_position": found.log_position,
         "report_position": found.report_position,
     }

@@ -62,10 +62,15 @@ class Looks(Protocol):
     """What a watchdog asks of the cluster, or of what else a service reads."""
 
     def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
-        """The offset after the last record, by partition."""
+        """The offset where each partition ends, which may be past its last record."""
 
-    def waits_since(self, place: TopicPartition, offset: int) -> datetime | None:
-        """The time of the first record from `offset` on; `None` if there is none to read."""
+    def standings(
+        self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Standing]:
+        """How far each partition was handled, and how many records wait there."""
+
+    def waits_since(self, place: TopicPartition, standing: Standing) -> datetime | None:
+        """The time of the first record that waits; `None` if there is none to read."""
 
 
 class Watchdog:
@@ -130,11 +135,7 @@ class Watchdog:
             self._require()
             seen = self._standings()
             self._watch = self._watch.look(seen, now, BLIND_AFTER_SECONDS)
-            stuck = {
-                place: wait
-                for place, wait in self._watch.stuck(now, self._limit).items()
-                if self._cluster.waits_since(place, wait.position) is not None
-            }
+            stuck = self._watch.stuck(now, self._limit)
         except (AccessDenied, NotLetIn) as error:
             if not self._stopped.is_set():
                 _log.error("%s ends, and nothing is lost: %s", self._service, error)
@@ -166,7 +167,7 @@ class Watchdog:
         ends = self._cluster.ends(self._topics)
         with self._database.reading() as connection:
             handled = self._handled(connection)
-        return {place: Standing(end, handled.get(place, 0)) for place, end in ends.items()}
+        return self._cluster.standings(ends, handled)
 
     def _say(
         self,

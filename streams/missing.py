@@ -5,7 +5,7 @@ it can commit past records that nobody handled (issue 606). A service knows by i
 which are committed with its state, what comes next; what was skipped is read here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from domain.errors import OffsetGap
 from transport.reading import read_partition
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 5.0
 
 def missing_records(
     servers: Servers, place: TopicPartition, start: int | None, end: int, batch: int
-) -> Iterator[list[Record]]:
+) -> Generator[list[Record]]:
     """Read offsets `start` up to, without, `end` of a partition, in batches.
 
     `start` is `None` for a service that never read the partition: then from its first record on.

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from domain.errors import BrokerError
-from event_log.inbox import next_offsets
+from event_log.inbox import advance, next_offsets
 from services.batch import Service, Spent, handle_batch
 from services.telemetry import telemetry
 from services.watchdog import STALLED_AFTER_SECONDS, watched
@@ -41,8 +42,11 @@ from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 3.0
-"""How long a worker without records waits before it looks whether some were left."""
+LOOK_EVERY_SECONDS = 3.0
+"""How often a worker looks whether records were left: what stands still at two looks was."""
+
+AT_ONCE_SECONDS = 1.0
+"""How long records that were left may hold up those that come."""
 
 PASSED_OVER_SECONDS = 0.5
 """How often a worker looks whether its client passed over what it can't read."""
@@ -85,7 +89,7 @@ class Worker:
         )
         channel = self.app.topic(*service.subscriptions, schema=RawSchema())
         self.app.agent(channel, name=f"{service.name}.agent", concurrency=1)(self._consume)
-        self.app.timer(IDLE_SECONDS)(self._take_what_was_left)
+        self.app.timer(LOOK_EVERY_SECONDS)(self._take_what_was_left)
         self.app.timer(PASSED_OVER_SECONDS)(self._take_what_was_passed_over)
 
     def run(self) -> None:
@@ -115,8 +119,6 @@ class Worker:
         # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
         gc.freeze()
         gc.set_threshold(100_000, 50, 50)
-        with self._service.database.reading() as connection:
-            self._expected = next_offsets(connection)
         self._relay.start()
         worker = FaustWorker(
             self.app, loglevel="WARN", redirect_stdouts=False, override_logging=False, quiet=True
@@ -162,10 +164,9 @@ class Worker:
     async def _take_what_was_left(self) -> None:
         """Read what Faust dropped at the end of a partition, where no later record shows the gap.
 
-        A rebalance can throw away what was fetched and not yet handled, and go on behind it.
+        A rebalance can throw away what was fetched and not yet handled, and go on behind it. Each
+        partition is looked at by itself: others may be busy all the time.
         """
-        if monotonic() - self._took_at < IDLE_SECONDS:
-            return
         topics = self._service.subscriptions
         assigned = [
             TopicPartition(each.topic, each.partition)
@@ -174,7 +175,9 @@ class Worker:
         ]
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._handle_left, assigned)
+            # Not by the batches' thread: a broker that is slow to answer must not hold them up.
+            ends = await loop.run_in_executor(None, self._cluster.ends, topics)
+            await loop.run_in_executor(self._thread, self._handle_left, assigned, ends)
         except BrokerError as error:
             _log.info("%s: not known whether records were left: %s", self._service.name, error)
         except Exception:  # noqa: BLE001 whatever it was
@@ -197,20 +200,21 @@ class Worker:
         for place, end in ends.items():
             self._handle_directly(place, end, "passed over")
 
-    def _handle_left(self, assigned: Sequence[TopicPartition]) -> None:
-        ends = self._cluster.ends(self._service.subscriptions)
-        with self._service.database.reading() as connection:
-            positions = next_offsets(connection)
+    def _handle_left(
+        self, assigned: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
+        self._read_positions()
         before, self._left = self._left, {}
         for place in assigned:
-            position, end = positions.get(place, 0), ends.get(place, 0)
+            position, end = self._expected.get(place, 0), ends.get(place, 0)
             if position >= end:
                 continue
-            if before.get(place) != position:
-                # Perhaps it is on its way: only what stands still at the next look was left.
-                self._left[place] = position
-                continue
-            self._handle_directly(place, end, "left")
+            if before.get(place) == position:
+                # Perhaps it was on its way before: only what stands still at two looks was left.
+                until = monotonic() + AT_ONCE_SECONDS if busy else float("inf")
+                self._handle_directly(place, end, "left", until)
+            self._left[place] = self._expected.get(place, 0)
 
     def _give_up(self, what: str) -> None:
         _log.exception(
@@ -222,7 +226,12 @@ class Worker:
         os._exit(EXIT_FAILED)
 
     def _handle(self, records: Sequence[Record]) -> None:
-        """Commit records in the order of each partition, and in their place those skipped."""
+        """Commit records in the order of each partition, and in their place those skipped.
+
+        What comes next is what the database says: another process may have handled more since, and
+        a database that was restored has less than this process remembers.
+        """
+        self._read_positions()
         run: list[Record] = []
         reached: dict[TopicPartition, int] = {}
         for record in records:
@@ -270,18 +279,43 @@ class Worker:
             with attempt:
                 self._handle_directly(place, end, "skipped")
 
-    def _handle_directly(self, place: TopicPartition, end: int, why: str) -> None:
-        """Read and commit the records of a partition before `end` that nobody has handled."""
+    def _handle_directly(
+        self, place: TopicPartition, end: int, why: str, until: float = float("inf")
+    ) -> None:
+        """Read and commit the records of a partition before `end` that nobody has handled.
+
+        It stops early at the moment `until`, after a batch.
+        """
         # Another process may have handled them since: what counts is the database.
-        with self._service.database.reading() as connection:
-            self._expected = next_offsets(connection)
+        self._read_positions()
         start = self._expected.get(place)
         if start is not None and start >= end:
             return
         servers, size = self._settings.bootstrap_servers, self._settings.batch
-        for records in missing_records(servers, place, start, end, size):
-            _log.warning("%s was %s, and %d more", records[0].place, why, len(records) - 1)
-            self._commit(records)
+        with closing(missing_records(servers, place, start, end, size)) as batches:
+            for records in batches:
+                _log.warning("%s was %s, and %d more", records[0].place, why, len(records) - 1)
+                self._commit(records)
+                if monotonic() > until:
+                    return
+        self._pass(place, end)
+
+    def _pass(self, place: TopicPartition, end: int) -> None:
+        """Move on over offsets without records: marks of transactions, and what was rolled back.
+
+        Else they would be looked at again and again; and once retention has deleted them, nobody
+        knows that nothing was there.
+        """
+        if self._expected.get(place, 0) < end:
+            now = datetime.now(UTC)
+            self._service.database.in_transaction(
+                lambda connection: advance(connection, {place: end}, now)
+            )
+            self._expected[place] = end
+
+    def _read_positions(self) -> None:
+        with self._service.database.reading() as connection:
+            self._expected = next_offsets(connection)
 
 
 def _last(records: Iterable[Record], place: TopicPartition) -> int:

@@ -32,13 +32,18 @@ def admin_client(servers: Servers) -> AdminClient:
 
 
 def consumer_client(servers: Servers, group: str, **overrides: Any) -> Consumer:
-    """A plain consumer that commits nothing by itself and starts at the earliest offset."""
+    """A plain consumer that commits nothing by itself and starts at the earliest offset.
+
+    It reads what is committed: what a transaction rolled back was never said, and what is still
+    open waits (KIP-98). A partition's end is then its last stable offset.
+    """
     return Consumer(
         {
             **client_settings(servers),
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
             "logger": _client_log,
             **overrides,
         }
