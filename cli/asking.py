@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from cli.composition import order_service, publisher, wait_for_topics
 from cli.console import progress_bar
-from cli.place import Placed, read_purchases
+from cli.place import Placed, placing, read_purchases
 from cli.settings import Settings
 from domain.contracts import NewOrder
 from domain.errors import BrokerError, ShopError
@@ -86,16 +86,22 @@ def ask_all(
     style: Style,
     limit: int | None = None,
     check: Callable[[], None] = lambda: None,
+    data_set: str | None = None,
 ) -> Placed:
     """Ask for every order of a file, in date order for each customer.
 
     Raises:
-        ShopError: the file can't be read, or an order got no answer however often it was asked.
+        PurchaseFileError: the file can't be read, or is not the one that was placed under its name.
+        ShopError: an order got no answer however often it was asked.
         BrokerError: there is no broker.
     """
-    orders, refused = read_purchases(file, settings.currency)
-    orders = orders[:limit]
-    with desk(settings) as made, progress_bar("orders asked  ") as bar:
+    purchases = read_purchases(file, settings.currency, data_set)
+    orders = purchases.orders[:limit]
+    with (
+        desk(settings) as made,
+        placing(made.asking.orders, file, purchases) as gone,
+        progress_bar("orders asked  ") as bar,
+    ):
         known = made.asking.orders.known_orders()
         task = bar.add_task("", total=len(orders))
 
@@ -105,7 +111,7 @@ def ask_all(
         ask = _ask_sync if style is Style.SYNC else _ask_async
         ask(made.requester, orders, answered, check)
         new = made.asking.orders.known_orders() - known
-    return Placed(len(orders), new, tuple(refused))
+    return Placed(len(orders), new, tuple(purchases.refused), gone)
 
 
 def _ask_sync(
