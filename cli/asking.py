@@ -25,6 +25,7 @@ from request_reply.durable import DurableRequests, recover
 from request_reply.outcomes import Accepted, Declined, ErrorReply, NotSent, Outcome, TimedOut
 from request_reply.requester import Requester, RequesterSettings, Trace
 from services.asking import Asking
+from transport.private_files import FILE, make_folder
 from transport.topics import PAYMENT_REPLIES
 
 ASK_SECONDS = 30.0
@@ -212,9 +213,9 @@ def _unanswered(order: NewOrder, outcome: Outcome) -> ShopError:
 def _reply_partition(settings: Settings) -> Iterator[int]:
     """A partition of the reply topic that no other requester of this home uses."""
     folder = settings.home / "replies"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for partition in range(settings.partitions):
-        lock = FileLock(folder / f"{partition}.lock")
+        lock = FileLock(folder / f"{partition}.lock", mode=FILE)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -6,6 +6,7 @@ ended by Ctrl-C or SIGTERM.
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ from cli.status import status
 from cli.telemetry import telling
 from domain.errors import ShopError
 from event_log.database import reason
+from transport.private_files import UMASK
 from transport.topics import create_topics
 
 _log = logging.getLogger(__name__)
@@ -84,6 +86,8 @@ def run_service(
     if service not in names:
         raise typer.BadParameter(f"{service!r} is not one of {', '.join(names)}")
     log_to_stderr(service)
+    # For what Faust makes by itself.
+    os.umask(UMASK)
     with telling(service):
         if service == RESPONDER:
             run_responder(Settings())
