@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from cli.composition import order_service, publisher, wait_for_topics
 from cli.console import progress_bar
-from cli.place import Placed, read_purchases
+from cli.place import Placed, placing, read_purchases
 from cli.settings import Settings
 from domain.contracts import NewOrder
 from domain.errors import BrokerError, ShopError
@@ -25,6 +25,7 @@ from request_reply.durable import DurableRequests, recover
 from request_reply.outcomes import Accepted, Declined, ErrorReply, NotSent, Outcome, TimedOut
 from request_reply.requester import Requester, RequesterSettings, Trace
 from services.asking import Asking
+from transport.private_files import FILE, make_folder
 from transport.topics import PAYMENT_REPLIES
 
 ASK_SECONDS = 30.0
@@ -86,16 +87,22 @@ def ask_all(
     style: Style,
     limit: int | None = None,
     check: Callable[[], None] = lambda: None,
+    data_set: str | None = None,
 ) -> Placed:
     """Ask for every order of a file, in date order for each customer.
 
     Raises:
-        ShopError: the file can't be read, or an order got no answer however often it was asked.
+        PurchaseFileError: the file can't be read, or is not the one that was placed under its name.
+        ShopError: an order got no answer however often it was asked.
         BrokerError: there is no broker.
     """
-    orders, refused = read_purchases(file, settings.currency)
-    orders = orders[:limit]
-    with desk(settings) as made, progress_bar("orders asked  ") as bar:
+    purchases = read_purchases(file, settings.currency, data_set)
+    orders = purchases.orders[:limit]
+    with (
+        desk(settings) as made,
+        placing(made.asking.orders, file, purchases) as gone,
+        progress_bar("orders asked  ") as bar,
+    ):
         known = made.asking.orders.known_orders()
         task = bar.add_task("", total=len(orders))
 
@@ -105,7 +112,7 @@ def ask_all(
         ask = _ask_sync if style is Style.SYNC else _ask_async
         ask(made.requester, orders, answered, check)
         new = made.asking.orders.known_orders() - known
-    return Placed(len(orders), new, tuple(refused))
+    return Placed(len(orders), new, tuple(purchases.refused), gone)
 
 
 def _ask_sync(
@@ -206,9 +213,9 @@ def _unanswered(order: NewOrder, outcome: Outcome) -> ShopError:
 def _reply_partition(settings: Settings) -> Iterator[int]:
     """A partition of the reply topic that no other requester of this home uses."""
     folder = settings.home / "replies"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for partition in range(settings.partitions):
-        lock = FileLock(folder / f"{partition}.lock")
+        lock = FileLock(folder / f"{partition}.lock", mode=FILE)
         try:
             lock.acquire(timeout=0)
         except Timeout:

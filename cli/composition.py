@@ -33,6 +33,7 @@ from services.warehouse import WarehouseService
 from streams.relaying import RelayThread
 from transport.clients import Publisher, cluster_id
 from transport.local_broker.broker import LocalBroker
+from transport.private_files import make_folder
 from transport.rights import require_rights
 from transport.servers import SecuredServers, Servers
 
@@ -182,7 +183,7 @@ def worker(
     service.database.bind_to_cluster(cluster)
     relay = RelayThread(Relay(service.database, publishes(servers)), name)
     data = settings.home / "faust" / name
-    data.mkdir(parents=True, exist_ok=True)
+    make_folder(data)
     return Worker(
         service,
         WorkerSettings(

@@ -6,6 +6,7 @@ ended by Ctrl-C or SIGTERM.
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,7 @@ from cli.status import status
 from cli.telemetry import telling
 from domain.errors import ShopError
 from event_log.database import reason
+from transport.private_files import UMASK
 from transport.topics import create_topics
 
 _log = logging.getLogger(__name__)
@@ -57,6 +59,10 @@ app.add_typer(acl_app, name="acl")
 app.add_typer(secrets_app, name="secrets")
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many in date order.")]
+As = Annotated[
+    str | None,
+    typer.Option("--as", help="The data set's name, a part of its orders' ids; else the file's."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for a script to read.")]
 
 
@@ -80,6 +86,8 @@ def run_service(
     if service not in names:
         raise typer.BadParameter(f"{service!r} is not one of {', '.join(names)}")
     log_to_stderr(service)
+    # For what Faust makes by itself.
+    os.umask(UMASK)
     with telling(service):
         if service == RESPONDER:
             run_responder(Settings())
@@ -99,17 +107,21 @@ def place_file(
     style: Annotated[
         Style, typer.Option(help="Publish each order, or ask the payment service for it.")
     ] = Style.EVENTS,
+    name: As = None,
 ) -> None:
-    """Place the purchases of a file as orders, in date order."""
+    """Place the purchases of a file as orders, in date order.
+
+    A file that was placed before may have lines more or lines less, not both at once.
+    """
     if rate is not None and style is not Style.EVENTS:
         raise typer.BadParameter("--rate goes with --style events")
     with telling(ORDER):
         if style is Style.EVENTS:
-            placed = place(Settings(), file, limit, rate)
+            placed = place(Settings(), file, limit, rate, data_set=name)
         else:
-            placed = ask_all(Settings(), file, style, limit)
+            placed = ask_all(Settings(), file, style, limit, data_set=name)
     out.print(f"{placed.orders:,} orders placed, {placed.new:,} of them for the first time")
-    _say_refused(placed)
+    _say_what_else(placed)
 
 
 app.command("report")(print_report)
@@ -152,15 +164,21 @@ def run_demo(
         bool,
         typer.Option("--exit", envvar="DEMO_EXIT", help="Stop everything after the report."),
     ] = False,
+    name: As = None,
 ) -> None:
     """Run the main job: broker, services, dashboard, all orders, and the report."""
     stay = sys.stdout.isatty() and not leave
     with telling(ORDER):
-        placed = demo(Settings(), file, style, orders, payments, stay=stay)
-    _say_refused(placed)
+        placed = demo(Settings(), file, style, orders, payments, stay=stay, data_set=name)
+    _say_what_else(placed)
 
 
-def _say_refused(placed: Placed) -> None:
+def _say_what_else(placed: Placed) -> None:
+    if placed.gone:
+        err.print(
+            f"{placed.gone:,} purchases that were placed before are gone from the file; their "
+            "orders stay as they are"
+        )
     if placed.refused:
         for line in placed.refused:
             err.print(f"refused: {line}", style="yellow", markup=False, highlight=False)

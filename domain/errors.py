@@ -11,6 +11,7 @@
     │   ├── OrderConflict      an order id that is another order already
     │   └── IdReused           an event id that stood for something else before
     ├── PurchaseLineError      a line of the purchase file that is no purchase
+    ├── PurchaseFileError      a purchase file that can't be placed as it is
     ├── BrokerError            the broker can't be had, started or reached
     │   ├── NotLetIn           it is there, and password, certificate or protocol is the wrong one
     │   ├── AccessDenied       a right that this process's principal doesn't have
@@ -55,6 +56,10 @@ class IdReused(ContractError):
 
 class PurchaseLineError(ShopError):
     """A line of the purchase file that is no purchase."""
+
+
+class PurchaseFileError(ShopError):
+    """A purchase file that can't be read, or that must not be placed as it is."""
 
 
 class BrokerError(ShopError):

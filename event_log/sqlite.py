@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from domain.errors import StoreError
 from event_log.revisions import unnumbered
+from transport.private_files import FILE, keep_others_out, make_file, make_folder
 
 BUSY_TIMEOUT_SECONDS = 10
 
@@ -31,7 +32,10 @@ _PASSING = frozenset(
 
 @dataclass(frozen=True)
 class SqliteFile:
-    """A file with one service's tables; its folder is made when it is connected to."""
+    """A file with one service's tables; its folder is made when it is connected to.
+
+    File and folder are their owner's alone; SQLite gives the files beside it the file's own mode.
+    """
 
     path: Path
 
@@ -44,11 +48,14 @@ class SqliteFile:
     def connect(self) -> Engine:
         """An engine whose transactions hold the write lock, unless they are for reading."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
         except OSError as error:
             raise StoreError(
                 f"the folder {self.path.parent} can't be made: {error.strerror}"
             ) from error
+        make_file(self.path)
+        for beside in ("-wal", "-shm"):
+            keep_others_out(self.path.with_name(self.path.name + beside))
         engine = create_engine(
             f"sqlite:///{self.path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
         )
@@ -72,7 +79,7 @@ class SqliteFile:
     def alone(self, engine: Engine, purpose: str, *, wait: bool) -> Iterator[bool]:
         """Hold a lock file beside the database; gives whether it is held."""
         # The lock ends with its process, however that ends.
-        lock = FileLock(f"{self.path}.{purpose}")
+        lock = FileLock(f"{self.path}.{purpose}", mode=FILE)
         try:
             lock.acquire(blocking=wait)
         except Timeout:

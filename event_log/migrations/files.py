@@ -14,6 +14,7 @@ from domain.errors import StoreError
 from event_log.database import Database, reason
 from event_log.migrations.migrated import Migrated
 from event_log.migrations.running import find_revision, upgrade
+from transport.private_files import FILE, make_file
 
 ALONE_WITHIN_SECONDS = 5.0
 """How long others may still have a file open: who only looks is soon done, a service is not."""
@@ -51,7 +52,7 @@ def migrate_file(file: Path, database: str, make: Callable[[Path], Database]) ->
         StoreError: a process has it open, it is none of ours, of another version's, or can't be
             copied or changed; it is as it was.
     """
-    with FileLock(f"{file}.migrate"):
+    with FileLock(f"{file}.migrate", mode=FILE):
         looked = look_at_file(file, database)
         if looked.is_current:
             return looked
@@ -108,6 +109,7 @@ def _is_busy(error: BaseException) -> bool:
 
 def _copy(connection: sqlite3.Connection, file: Path, found: str) -> Path:
     copy = _name_of_copy(file, found)
+    make_file(copy)
     try:
         with closing(sqlite3.connect(copy)) as target:
             connection.backup(target)
@@ -120,7 +122,6 @@ def _copy(connection: sqlite3.Connection, file: Path, found: str) -> Path:
     if said != "ok":
         copy.unlink()
         raise StoreError(f"database {file} is damaged, and is not migrated: {said}")
-    copy.chmod(file.stat().st_mode)
     return copy
 
 

@@ -59,7 +59,7 @@ def show(sources: Sources) -> None:
 def _ask(currency: str) -> None:
     """The fields to find orders by; the address has what they say."""
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        _text("Order id", "order", 357, "CDNOW_master/17")
+        _text("Order id", "order", 357, "CDNOW_master/00001/19970101/1/11.77")
         _text("Customer", "customer", 170, "00042")
         _text("Month", "month", 170, "1997-03")
         _day("From", "from")
@@ -205,8 +205,9 @@ def _one(sources: Sources) -> None:
         st.text(order_id)
         st.info(
             "Look at its id again: it is written as the order was placed, such as "
-            "CDNOW_master/17. An order that was placed just now appears here by itself as soon "
-            "as the event log has it. Or go back, and find it by its customer or its day."
+            "CDNOW_master/00001/19970101/1/11.77. An order that was placed just now appears here "
+            "by itself as soon as the event log has it. Or go back, and find it by its customer or "
+            "its day."
         )
 
 

@@ -245,7 +245,7 @@ def test_a_message_driven_story_tells_of_the_messages(at, few) -> None:
 
 
 def test_an_order_that_is_not_there_is_said(at) -> None:
-    page = at("?order=CDNOW_master/9999999")
+    page = at("?order=CDNOW_master/99999/19970101/1/11.77")
     expect(page.get_by_text("There is no such order")).to_be_visible()
     expect(page.get_by_text("Look at its id again")).to_be_visible()
 

@@ -222,7 +222,7 @@ class TestPages:
         found = Sources(place, place, "USD", place)
         assert look(found, Seen()) == Seen()
         assert look_for(found, Asked("USD")).empty
-        assert look_at(found, "CDNOW_master/1").empty
+        assert look_at(found, "CDNOW_master/00001/19970101/1/11.77").empty
 
     def test_orders_are_found_and_told_step_by_step(self, world: World, sources: Sources) -> None:
         row = world.row_of("OrderShipped")

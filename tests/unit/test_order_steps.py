@@ -20,7 +20,7 @@ from reporting.dashboard.orders_html import timeline
 from transport.codec import encode, type_name
 from transport.topics import topic_of
 
-ID = "CDNOW_master/17"
+ID = "CDNOW_master/00001/19970101/1/11.77"
 ORDERED = datetime(1997, 3, 28, tzinfo=UTC)
 PLACED = NewOrder(ID, "00042", ORDERED, Money(2933, "USD"), 2, "<i>42</i> Street")
 ACCEPTED = AuthorizationAccepted(ID, "00042", ORDERED, Money(2933, "USD"), 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 from domain.errors import BrokerError
 from transport.local_broker.java import Jvm, java_environment
 from transport.local_broker.whole_file import write_whole
+from transport.private_files import UMASK
 
 NEEDED_BYTES = 200 * 1024 * 1024
 """Free space without which the broker isn't started: Kafka ends at once on a full disk."""
@@ -100,6 +101,7 @@ class Storage:
                 text=True,
                 timeout=FORMAT_WITHIN,
                 check=False,
+                umask=UMASK,
             )
         except subprocess.TimeoutExpired as error:
             raise BrokerError(
