@@ -36,6 +36,7 @@ from reporting.report import (
     as_json,
     days_as_json,
     late_as_json,
+    left_out,
     month_end,
     months_in_words,
     report_and_late,
@@ -97,6 +98,8 @@ def print_report(
         return
     out.print(table(found, by))
     if by is By.MONTH:
+        for months in left_out(found):
+            out.print(f"no orders from {months}: left out", style="dim", highlight=False)
         _print_late(late, found)
     out.print(_in_words(stamped), style="dim", highlight=False)
 
@@ -171,7 +174,7 @@ def _print_late(late: Sequence[LateMonth], of: Report) -> None:
     changed = [month for month in late if not month.whole]
     if changed:
         out.print(_late(changed, of))
-        since = f"{month_end(changed[0].part.name):%Y-%m-%dT%H:%MZ}"
+        since = month_end(changed[0].part.name).isoformat()[:16] + "Z"
         which = f"shop report --as-of {since} --compare-to {of.position}"
         out.print(f"which orders they are: {which}", highlight=False)
     loaded = [month for month in late if month.whole]

@@ -93,6 +93,9 @@ class Backend(Protocol):
     def alone(self, engine: Engine, purpose: str, *, wait: bool) -> AbstractContextManager[bool]:
         """Hold a lock for a purpose; gives whether it is held."""
 
+    def now(self, connection: Connection) -> datetime:
+        """The time (UTC, aware) by the clock that all have in common who write there."""
+
 
 class Database:
     """One service's own database: durable at its commit, one writer at a time.
@@ -160,6 +163,30 @@ class Database:
         """A connection that sees one state of the database and writes nothing."""
         with self.engine.connect().execution_options(**self.backend.reading) as connection:
             yield connection
+
+    def now(self, connection: Connection) -> datetime:
+        """The time (UTC, aware) by the clock that all have in common who write this database."""
+        return self.backend.now(connection)
+
+    def after_the_writer(self) -> datetime:
+        """Wait until the transaction that holds the write lock has ended, and give the time then.
+
+        Every later transaction has its time from then on.
+
+        Raises:
+            StoreError: it doesn't end soon, or the database can't be reached.
+        """
+        # An engine of its own: one that only looks takes no lock.
+        engine = self.backend.connect()
+        try:
+            with engine.begin() as connection:
+                return self.now(connection)
+        except DBAPIError as error:
+            raise StoreError(
+                f"database {self} is being written, and it can't be waited for: {reason(error)}"
+            ) from error
+        finally:
+            engine.dispose()
 
     @contextmanager
     def alone(self, purpose: str, *, wait: bool) -> Iterator[None]:

@@ -98,10 +98,13 @@ _canonical = msgspec.json.Encoder().encode
 def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime) -> Appended:
     """Append events that the log doesn't have, in order.
 
+    No time of recording is before that of the last row, whatever clocks say: so what was recorded
+    by a moment is the log up to one position.
+
     Args:
         connection: a transaction that holds the write lock, since positions follow one another.
         deliveries: events as they came; repeats by event id are noted beside the log.
-        now: the time of recording (UTC, aware).
+        now: the time (UTC, aware), as it is in this transaction.
 
     Returns:
         What was not appended: repeats; and what was refused, since the log has its id with another
@@ -113,10 +116,11 @@ def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime
     new, repeats, reused = _split(connection, deliveries)
     _refuse_taken_offsets(connection, new)
     position, last_hash = head(connection)
+    recorded = max(now, _recorded_last(connection) or now)
     rows = []
     for delivery in new:
         position += 1
-        row = _row(position, delivery, now)
+        row = _row(position, delivery, recorded)
         last_hash = chain(last_hash, row)
         rows.append({**row, "hash": last_hash})
     if rows:
@@ -189,6 +193,13 @@ def last_position(database: Database) -> int:
         return head(connection)[0]
 
 
+def _recorded_last(connection: Connection) -> datetime | None:
+    last: datetime | None = connection.scalar(
+        select(_events.c.recorded_time).order_by(_events.c.position.desc()).limit(1)
+    )
+    return last
+
+
 def _split(
     connection: Connection, deliveries: Sequence[Delivery]
 ) -> tuple[list[Delivery], list[Delivery], list[tuple[Delivery, IdReused]]]:
@@ -237,7 +248,7 @@ def _refuse_taken_offsets(connection: Connection, new: Sequence[Delivery]) -> No
             )
 
 
-def _row(position: int, delivery: Delivery, now: datetime) -> dict[str, object]:
+def _row(position: int, delivery: Delivery, recorded: datetime) -> dict[str, object]:
     envelope, record = delivery.envelope, delivery.record
     event = _event_of(delivery)
     name, _, version = type_name(event).rpartition(".v")
@@ -252,7 +263,7 @@ def _row(position: int, delivery: Delivery, now: datetime) -> dict[str, object]:
         "causation_id": envelope.causation_id,
         "business_time": event.ordered_at,
         "published_time": envelope.time,
-        "recorded_time": now,
+        "recorded_time": recorded,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,

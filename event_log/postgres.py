@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -155,6 +156,11 @@ class PostgresSchema:
                     connection.exec_driver_sql(f"SELECT pg_advisory_unlock({key})")
                 except DBAPIError:
                     connection.invalidate()
+
+    def now(self, connection: Connection) -> datetime:
+        """The server's clock, so that writers on several hosts have one."""
+        now: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return now.astimezone(UTC)
 
     def _say_open(self, connection: Any, _record: Any) -> None:
         # Held as long as the connection; who changes tables waits for nobody's, or is told.

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -89,6 +90,10 @@ class SqliteFile:
             yield True
         finally:
             lock.release()
+
+    def now(self, _connection: Connection) -> datetime:
+        """The host's clock: a file is written by one host."""
+        return datetime.now(UTC)
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -19,7 +19,7 @@ from reporting.projections import all_projections
 from reporting.projections.revenue import PROJECTION as REVENUE
 from reporting.proof import Failure, Finding, Head
 from reporting.proof_figure_file import Exported, read_exported
-from reporting.report import ACCEPTED, REASONS, months_between
+from reporting.report import ACCEPTED, REASONS, months_of
 
 _SECTIONS = {"totals": 0, "months": PERIODS["month"], "days": PERIODS["day"]}
 """The sections of a report, and how much of a day's name names one of their periods."""
@@ -171,13 +171,13 @@ def _sums_of(period: Mapping[str, Any]) -> Sums:
 def _summed(days: Mapping[str, Sums], length: int) -> dict[str, Sums]:
     """Days added up to the periods that the first `length` characters of a day name.
 
-    As in a report, months between the first and the last are all there, and so is the total.
+    As in a report, months without orders are there where they are few, and so is the total.
     """
     periods: dict[str, Sums] = {}
     if length == 0:
         periods[""] = {}
     if length == PERIODS["month"]:
-        periods = {month: {} for month in months_between(sorted(days))}
+        periods = {month: {} for month in months_of(sorted(days))}
     for day, sums in days.items():
         period = periods[day[:length]] if length < PERIODS["day"] else periods.setdefault(day, {})
         for outcome, (orders, cents) in sums.items():

@@ -69,12 +69,22 @@ class Spent:
 
 
 def handle_batch(
-    service: Service, records: Sequence[Record], now: datetime, spent: Spent | None = None
+    service: Service,
+    records: Sequence[Record],
+    now: datetime | None = None,
+    spent: Spent | None = None,
 ) -> int:
     """Take `records` into a service: state, inbox, outbox and positions in one transaction.
 
     A record that breaks its contract becomes a dead letter in that same transaction; its
     neighbours are unharmed. Records that were handled before change nothing.
+
+    Args:
+        service: the service.
+        records: what to take in.
+        now: the time (UTC, aware); `None` for when the transaction holds the write lock, however
+            long that was waited for.
+        spent: is told how long it took.
 
     Returns:
         How many records wait in the outbox because of this batch.
@@ -94,20 +104,21 @@ def handle_batch(
 
     def work(connection: Connection) -> int:
         nonlocal decided, fresh, refused, handled
+        at = now or service.database.now(connection)
         before = next_offsets(connection)
         refused = list(broken)
         if service.inbox:
             fresh, reused = not_yet_handled(connection, deliveries)
             refused += [(delivery.record, why) for delivery, why in reused]
-        handled = service.handle(connection, fresh, now)
+        handled = service.handle(connection, fresh, at)
         refused += handled.refused
-        letters = dead_letters(refused, service.name, now, before)
+        letters = dead_letters(refused, service.name, at, before)
         count = enqueue(connection, [*handled.outgoing, *letters])
         if service.inbox:
             # What was refused had no effect: sent again, mended or not, it is to have one.
             without = {id(record) for record, _ in handled.refused}
             mark_handled(connection, [each for each in fresh if id(each.record) not in without])
-        advance(connection, _after(records), now)
+        advance(connection, _after(records), at)
         decided = perf_counter()
         return count
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
@@ -260,7 +259,7 @@ class Worker:
     def _commit(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        if handle_batch(self._service, records, datetime.now(UTC), self.spent):
+        if handle_batch(self._service, records, spent=self.spent):
             self._relay.wake()
         for record in records:
             place = TopicPartition(record.topic, record.partition)

@@ -105,22 +105,21 @@ def link(address: Mapping[str, str], **changed: str | None) -> str:
 
 
 def _days(said: Mapping[str, str], wrong: list[str]) -> tuple[str | None, str | None]:
+    # All that is of a day, or of a month, has other text after it, and comes before a `U`.
     firsts, ends = [], []
     month = said.get("month")
     if month is not None:
         if _MONTH.match(month) is None or month < "0001":
             wrong.append(f"“{month}” is no month; one is written 1997-03.")
         else:
-            year, number = int(month[:4]), int(month[5:])
             firsts.append(f"{month}-01")
-            ends.append(f"{year + number // 12:04}-{number % 12 + 1:02}-01")
+            ends.append(f"{month}U")
     for name, found in (("from", firsts), ("to", ends)):
         text = said.get(name)
         day = None if text is None else day_of(text)
         if text is not None and day is None:
             wrong.append(f"“{text}” is no day; one is written 1997-03-28.")
         elif day is not None:
-            # All that is of a day has text after it, and comes before this one.
             found.append(day.isoformat() + ("" if name == "from" else "U"))
     first, end = max(firsts, default=None), min(ends, default=None)
     if first is not None and end is not None and first >= end:

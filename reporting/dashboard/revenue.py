@@ -19,6 +19,7 @@ from reporting.dashboard.revenue_rows import (
     changes,
     headline,
     label,
+    left_out_in_words,
     running,
 )
 from reporting.dashboard.revenue_rows import table as table_of_periods
@@ -129,6 +130,8 @@ def _draw(whole: Report, late: tuple[LateMonth, ...], days: Days, sources: Sourc
     clicked = st.altair_chart(
         chart(shown, by), height=CHART_HEIGHT, key="chart", on_select="rerun", selection_mode="at"
     )
+    if by == "Month" and (gaps := left_out_in_words(found)):
+        st.caption(gaps)
     _draw_month(found, clicked, sources)
     lines = table_of_periods(shown, by)
     # The container scrolls, not the table: so a new table doesn't lose the reader's place.
