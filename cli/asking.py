@@ -1,5 +1,6 @@
 """Orders placed the message-driven way: `shop ask`, and the demo's styles sync and async."""
 
+import logging
 import time
 import zlib
 from collections import deque
@@ -22,11 +23,22 @@ from domain.errors import BrokerError, ShopError
 from domain.principals import Principal
 from event_log.outbox import Relay
 from request_reply.durable import DurableRequests, recover
-from request_reply.outcomes import Accepted, Declined, ErrorReply, NotSent, Outcome, TimedOut
-from request_reply.requester import Requester, RequesterSettings, Trace
+from request_reply.outcomes import (
+    Accepted,
+    Declined,
+    ErrorReply,
+    InDoubt,
+    NotSent,
+    Outcome,
+    TimedOut,
+)
+from request_reply.requester import Requester, RequesterSettings
+from request_reply.sending import Trace
 from services.asking import Asking
 from transport.private_files import FILE, make_folder
 from transport.topics import PAYMENT_REPLIES
+
+_log = logging.getLogger(__name__)
 
 ASK_SECONDS = 30.0
 """How long an answer is waited for."""
@@ -75,8 +87,11 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
             raise BrokerError(
                 f"replies on {PAYMENT_REPLIES}[{partition}] can't be read within 30 s"
             )
-        for future in recover(requester, asking).values():
-            future.result()
+        with _left_behind(settings, asking, partition) as partitions:
+            again = recover(requester, asking, partitions)
+        if again:
+            came = ", ".join(f"{count:,} {word}" for word, count in sorted(again.items()))
+            _log.info("%d requests of before were asked again: %s", again.total(), came)
         yield Desk(requester, asking)
         relay.drain()
 
@@ -195,7 +210,7 @@ def _ask_async(
 def _is_answer(outcome: Outcome) -> bool:
     if isinstance(outcome, Accepted | Declined):
         return True
-    if isinstance(outcome, TimedOut | NotSent) or (
+    if isinstance(outcome, TimedOut | NotSent | InDoubt) or (
         isinstance(outcome, ErrorReply) and outcome.retryable
     ):
         return False
@@ -212,20 +227,43 @@ def _unanswered(order: NewOrder, outcome: Outcome) -> ShopError:
 @contextmanager
 def _reply_partition(settings: Settings) -> Iterator[int]:
     """A partition of the reply topic that no other requester of this home uses."""
-    folder = settings.home / "replies"
-    make_folder(folder)
     for partition in range(settings.partitions):
-        lock = FileLock(folder / f"{partition}.lock", mode=FILE)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        try:
-            yield partition
-        finally:
-            lock.release()
-        return
+        with _alone(settings, partition) as held:
+            if held:
+                yield partition
+                return
     raise BrokerError(
         f"all {settings.partitions} partitions of {PAYMENT_REPLIES} are used by other requesters: "
         "stop one, or start with more SHOP_PARTITIONS in a fresh SHOP_HOME"
     )
+
+
+@contextmanager
+def _left_behind(settings: Settings, asking: Asking, own: int) -> Iterator[list[int]]:
+    """The reply partitions with requests that nobody waits for: others see to their own.
+
+    They are held meanwhile, so that no two requesters ask for the same at once.
+    """
+    with ExitStack() as stack:
+        yield [
+            each
+            for each in asking.partitions_unanswered()
+            if each == own or stack.enter_context(_alone(settings, each))
+        ]
+
+
+@contextmanager
+def _alone(settings: Settings, partition: int) -> Iterator[bool]:
+    """Hold a partition of the reply topic, if no other requester of this home does."""
+    folder = settings.home / "replies"
+    make_folder(folder)
+    lock = FileLock(folder / f"{partition}.lock", mode=FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -20,8 +20,18 @@ from domain.errors import ShopError
 from domain.house_accounts import house_address
 from domain.money import format_amount, parse_amount
 from domain.requests import RequestState
-from request_reply.outcomes import Accepted, Declined, Outcome
+from request_reply.outcomes import (
+    Accepted,
+    Declined,
+    InDoubt,
+    NotSent,
+    Outcome,
+    Stopped,
+    TimedOut,
+)
 from services.asked import counts, standings
+
+ASK_AGAIN = "ask again with the same --order to know"
 
 
 def ask(
@@ -95,10 +105,17 @@ def _show(direction: str, where: str, headers: object, body: bytes | None) -> No
 
 
 def _in_words(outcome: Outcome) -> str:
-    if isinstance(outcome, Accepted):
-        return "accepted"
-    if isinstance(outcome, Declined):
-        return f"declined, {outcome.reason.value.replace('_', ' ')}"
-    if not outcome.__dataclass_fields__:
-        raise ShopError("the requester was stopped before an answer came")
+    match outcome:
+        case Accepted():
+            return "accepted"
+        case Declined(reason=reason):
+            return f"declined, {reason.value.replace('_', ' ')}"
+        case Stopped():
+            raise ShopError("the requester was stopped before an answer came")
+        case NotSent(why=why):
+            return f"no decision: nobody was asked: {why}"
+        case InDoubt(why=why):
+            return f"no decision: it may have been asked, {ASK_AGAIN}: {why}"
+        case TimedOut(seconds=seconds):
+            return f"no decision: no answer within {seconds:g} s, which may still come; {ASK_AGAIN}"
     return f"no decision: {outcome}"

@@ -100,17 +100,19 @@ class Failure(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-class AuthorizationFailed(msgspec.Struct, frozen=True):
+class AuthorizationFailed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Reply of the payment service to a request that it did not decide, and why.
 
     `order_id` is the order as far as it is known; `retryable` says whether asking the same again
-    may succeed.
+    may succeed. `deadline` is that of the request, where it has one: of an order that is asked more
+    than once it says which time this is about.
     """
 
     order_id: OrderId
     code: Failure
     message: str
     retryable: bool
+    deadline: Instant | None = None
 
 
 class RecordRevenue(msgspec.Struct, frozen=True):

@@ -1,6 +1,8 @@
 """Requests that survive a crash: kept with the order, settled with the order."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
@@ -8,32 +10,56 @@ from time import time
 
 from sqlalchemy import Connection
 
+from domain.errors import StoreError
 from event_log.group_commit import GroupCommit
-from request_reply.outcomes import Outcome
+from request_reply.outcomes import InDoubt, NotSent, Outcome, Stopped, TimedOut, word_of
 from request_reply.requester import Requester
 from services.asked import Asked
-from services.asking import Asking, Reply, Unusable
+from services.asking import Asking, Reply, Try, Unusable
 from services.telemetry import telemetry
 from transport.topics import TopicPartition
+
+_log = logging.getLogger(__name__)
 
 RECOVER_SECONDS = 30.0
 """How long a request that is asked again after a crash is waited for."""
 
+MOST_RECOVERED_AT_ONCE = 500
+"""So many requests are asked again together, and then the next."""
+
 
 class DurableRequests:
-    """The store of a requester: the order service's database, many requests a transaction."""
+    """The store of a requester: the order service's database, many requests a transaction.
+
+    What is kept and what is given up are written by one thread, in the order in which they are.
+    """
 
     def __init__(self, asking: Asking, on_outgoing: Callable[[], None] = lambda: None) -> None:
         """Keep requests in the database of `asking`; say by `on_outgoing` when its outbox fills."""
         self._asking = asking
-        self._commits: GroupCommit[Asked] = GroupCommit(
-            asking.database, self._ask, lambda done: telemetry().placed(*done)
+        self._closing = False
+        self._ended: Callable[[BaseException], None] = lambda _: None
+        self._commits: GroupCommit[Asked | Sequence[Try]] = GroupCommit(
+            asking.database,
+            self._write,
+            lambda done: telemetry().placed(*done),
+            lambda error: self._ended(error),
         )
         self._on_outgoing = on_outgoing
 
-    def _ask(self, connection: Connection, asked: Sequence[Asked]) -> tuple[set[str], float]:
-        began = time()
-        return self._asking.ask(connection, asked, datetime.now(UTC)), began
+    def _write(
+        self, connection: Connection, items: Sequence[Asked | Sequence[Try]]
+    ) -> tuple[set[str], float]:
+        began, now = time(), datetime.now(UTC)
+        new = self._asking.ask(connection, [each for each in items if isinstance(each, Asked)], now)
+        # Each names its deadline, so that it ends no later try which is among these.
+        over = [each for tries in items if not isinstance(tries, Asked) for each in tries]
+        self._asking.give_up(connection, over, now)
+        return new, began
+
+    def tell_end(self, ended: Callable[[BaseException], None]) -> None:
+        """Have `ended` told by what the thread has ended that keeps requests, if it does."""
+        self._ended = ended
 
     def keep(self, asked: Asked) -> "Future[None]":
         """Keep a request with its order; the future is done at the commit."""
@@ -60,31 +86,66 @@ class DurableRequests:
         if self._asking.database.in_transaction(take):
             self._on_outgoing()
 
-    def give_up(self, ids: Sequence[str]) -> None:
-        """Note that the time of requests is over."""
-        give_up = partial(self._asking.give_up, ids=ids, now=datetime.now(UTC))
-        self._asking.database.in_transaction(give_up)
+    def give_up(self, tries: Sequence[Try]) -> None:
+        """Note soon that the time of these tries is over, and return at once.
+
+        Until that can be written they stay pending, and it is tried again.
+        """
+        self._commits.submit(tries).add_done_callback(partial(self._given_up, tries))
+
+    def _given_up(self, tries: Sequence[Try], done: "Future[None]") -> None:
+        error = done.exception()
+        if error is None:
+            return
+        again = isinstance(error, StoreError) and not self._commits.is_over and not self._closing
+        _log.warning(
+            "%d requests that nobody waits for any more stay pending, %s: %s",
+            *(len(tries), "to be noted as soon as may be" if again else "to be asked again", error),
+        )
+        if again:
+            self.give_up(tries)
 
     def next_offset(self, place: TopicPartition) -> int | None:
         """The offset after the last reply that was taken from a partition."""
         return self._asking.next_offset(place)
 
     def close(self) -> None:
-        """Commit what waits."""
+        """Commit what waits; where that can't be, it is tried for a minute and not again."""
+        self._closing = True
         self._commits.close()
 
 
-def recover(requester: Requester, asking: Asking) -> "dict[str, Future[Outcome]]":
-    """Ask again what a crashed requester has asked, and nobody has answered.
+def recover(requester: Requester, asking: Asking, partitions: Iterable[int]) -> "Counter[str]":
+    """Ask again what was asked from reply partitions that nobody has now, and was not answered.
 
     Each is asked with its own correlation id and deadline. What was decided meanwhile is answered
     as it was decided; what was not, and is past its deadline, is answered as expired, and never
-    decided. So afterwards it is known of each whether it was charged.
+    decided. So afterwards it is known of each whether it was charged, and none is asked a third
+    time. Where nobody answers, the rest is left for the next time.
+
+    Args:
+        requester: asks, and must be ready.
+        asking: has what was asked.
+        partitions: those that `requester` and no other has, and those that nobody has.
 
     Returns:
-        By order id, the future of its outcome.
+        How many were asked again, by what came of it.
     """
-    return {
-        asked.order.order_id: requester.resend(asked, RECOVER_SECONDS)
-        for asked in asking.unanswered()
-    }
+    came: Counter[str] = Counter()
+    for partition in partitions:
+        for batch in asking.unanswered(partition, MOST_RECOVERED_AT_ONCE):
+            futures = [requester.resend(asked, RECOVER_SECONDS) for asked in batch]
+            outcomes = [future.result() for future in futures]
+            came.update(word_of(outcome) for outcome in outcomes)
+            if not any(_was_heard(outcome) for outcome in outcomes):
+                _log.warning(
+                    "nobody answered %d requests of before: they and the rest are asked again the "
+                    "next time",
+                    len(batch),
+                )
+                return came
+    return came
+
+
+def _was_heard(outcome: Outcome) -> bool:
+    return not isinstance(outcome, TimedOut | NotSent | InDoubt | Stopped)

@@ -42,7 +42,17 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request did not leave, and why: nobody was asked."""
+    """The request did not leave and never will, and why: nobody was asked, this time."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """The request may have been asked, or may be yet, and nobody waits for its reply any more; why.
+
+    Who asks by the same order again gets the answer that it got.
+    """
 
     why: str
 
@@ -56,16 +66,22 @@ class Undecodable:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The requester was stopped before a reply came."""
+    """The requester was stopped before a reply came, and whether the request may have been asked.
+
+    If it may, it is as with `InDoubt`.
+    """
+
+    perhaps_asked: bool
 
 
-Outcome = Accepted | Declined | ErrorReply | TimedOut | NotSent | Undecodable | Stopped
+Outcome = Accepted | Declined | ErrorReply | TimedOut | NotSent | InDoubt | Undecodable | Stopped
 
 _WORDS: dict[type[Outcome], str] = {
     Accepted: "accepted",
     ErrorReply: "error_reply",
     TimedOut: "timed_out",
     NotSent: "not_sent",
+    InDoubt: "in_doubt",
     Undecodable: "undecodable",
     Stopped: "stopped",
 }

@@ -1,8 +1,9 @@
 """The requester: asks the payment service and gets an outcome, blocking, by future or awaited.
 
-Order of work: the request is registered, then sent, then its clock starts. Reply, timeout, failed
-sending and stop race for one removal (`request_reply.pending`), so exactly one outcome wins, and
-nothing stays pending for ever.
+Order of work: the request is registered and its clock starts, then it is kept, then sent. Reply,
+timeout, failed sending and stop race for one removal (`request_reply.pending`), so exactly one
+outcome wins, and nothing stays pending for ever: not where the store can't be written, and not
+where one of the threads has ended, which ends the requester.
 """
 
 import asyncio
@@ -14,10 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
-from typing import Any, Literal, Protocol
-from uuid import UUID
+from typing import Literal
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from tenacity import (
     Retrying,
@@ -28,12 +28,13 @@ from tenacity import (
 )
 
 from domain.contracts import AuthorizePayment, Contract, NewOrder
-from domain.errors import AccessDenied, BrokerError, ContractError
+from domain.errors import AccessDenied, BrokerError, ContractError, ShopError
 from domain.identity import message_id_of
-from request_reply.correlation import ReturnAddress, request_headers
+from domain.requests import concerns
 from request_reply.outcomes import (
     Accepted,
     Declined,
+    InDoubt,
     NotSent,
     Outcome,
     Stopped,
@@ -43,49 +44,27 @@ from request_reply.outcomes import (
 )
 from request_reply.pending import Pending, PendingRequests
 from request_reply.replies import correlation_id_of, understand_reply
+from request_reply.sending import RequestStore, Sending, Trace, Watched
+from request_reply.sparing import Sparing
 from services.asked import Asked
 from services.asking import NAME, Reply, Unusable
-from services.order import SOURCE
 from services.telemetry import telemetry
-from transport.clients import consumer_client, producer_client
-from transport.envelope import Headers
-from transport.records import Record, outgoing, record_of
+from transport.clients import consumer_client
+from transport.records import Record, record_of
 from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, TopicPartition
-from transport.trouble import Tried, is_denial, refuse_denied, trouble
+from transport.trouble import Tried, refuse_denied, trouble
 
 _log = logging.getLogger(__name__)
 
 MOST_REPLIES_AT_ONCE = 500
 
 
-Trace = Callable[[str, str, Headers | tuple[tuple[str, bytes | None], ...], bytes | None], None]
-"""Is told what goes over the wire: a direction, where, the headers, and the body."""
+STOP_SECONDS = 10.0
+"""How long each thread has to end when the requester is stopped."""
 
-
-class RequestStore(Protocol):
-    """Where requests are kept, so that a crash forgets none."""
-
-    def keep(self, asked: Asked) -> "Future[None]":
-        """Keep a request; the future is done when it is safe."""
-
-    def take_replies(
-        self,
-        replies: Sequence[Reply],
-        unusable: Sequence[Unusable],
-        place: TopicPartition,
-        after: int,
-    ) -> None:
-        """Take replies in, and the offset after them, and return when they are safe.
-
-        What is unusable came to the partition as well, and is kept as dead letters.
-        """
-
-    def give_up(self, ids: Sequence[str]) -> None:
-        """Note that the time of requests is over."""
-
-    def next_offset(self, place: TopicPartition) -> int | None:
-        """The offset after the last reply that was taken from a partition."""
+FLUSH_SECONDS = 5.0
+"""How long requests have to leave when the requester is stopped."""
 
 
 @dataclass(frozen=True)
@@ -115,19 +94,33 @@ class Requester:
         trace: Trace | None = None,
     ) -> None:
         """Connect nothing yet. With a `store`, what is asked survives a crash."""
-        self._trace = trace
+        self._watched = Watched(trace)
         self._settings = settings
         self._store = store
         self._place = TopicPartition(settings.reply_topic, settings.partition)
         self._ready = threading.Event()
         self._stopping = threading.Event()
-        self._failed: str | None = None
-        self._pending = PendingRequests(settings.in_flight, self._time_is_over)
-        self._producer: Producer = producer_client(settings.bootstrap_servers)
+        self._pending = PendingRequests(settings.in_flight)
+        self._sending = Sending(
+            settings.bootstrap_servers,
+            settings.request_topic,
+            self._place,
+            self._pending,
+            store,
+            self._watched,
+        )
+        self._said = Sparing(_log)
+        work: dict[str, Callable[[], None]] = {
+            "replies": self._listen,
+            "deliveries": self._poll,
+            "request-clock": lambda: self._pending.watch(self._time_is_over),
+        }
         self._threads = [
-            threading.Thread(target=self._listen, name="replies", daemon=True),
-            threading.Thread(target=self._poll, name="deliveries", daemon=True),
+            threading.Thread(target=self._until_its_end, args=each, name=each[0], daemon=True)
+            for each in work.items()
         ]
+        if store is not None:
+            store.tell_end(partial(self._ended, "group-commit"))
 
     def start(self) -> "Requester":
         """Begin to listen for replies."""
@@ -137,7 +130,7 @@ class Requester:
 
     def wait_until_ready(self, seconds: float) -> bool:
         """Wait until the reply partition is assigned and positioned; whether it is, in time."""
-        return self._ready.wait(seconds) and self._failed is None
+        return self._ready.wait(seconds) and self._pending.refusal() is None
 
     def authorize(self, order: NewOrder, timeout: float) -> Outcome:
         """Ask, and wait for the outcome; `timeout` in seconds."""
@@ -154,107 +147,75 @@ class Requester:
         An order that waits for its answer already is not asked twice: both get the same outcome.
         """
         began = monotonic()
-        if self._stopping.is_set():
-            return _settled(Stopped())
+        deadline = datetime.now(UTC) + timedelta(seconds=timeout)
+        pending = Pending(message_id_of(AuthorizePayment(order)), timeout, deadline)
         if not self.wait_until_ready(timeout):
-            return _settled(NotSent(self._failed or f"not ready within {timeout:g} s"))
+            return _settled(self._pending.refusal() or NotSent(f"not ready within {timeout:g} s"))
         patience = timeout - (monotonic() - began) if self._settings.when_full == "wait" else 0.0
         if not self._pending.take_slot(patience):
-            return _settled(NotSent(f"{self._settings.in_flight} requests are in flight already"))
-        request = AuthorizePayment(order)
-        left = max(0.0, timeout - (monotonic() - began))
-        pending, new = self._pending.register(message_id_of(request), left)
-        if not new:
-            return pending.future
-        _watch(pending, order.order_id)
-        if self._stopping.is_set():
-            # Stopped between the first look and the registration: nobody else would settle it.
-            self._pending.settle(pending.correlation_id, Stopped())
-            return pending.future
-        expires_at = datetime.now(UTC) + timedelta(seconds=left)
-        if self._store is None:
-            self._send(request, pending, expires_at)
-        else:
-            kept = self._store.keep(Asked(pending.correlation_id, order, expires_at))
-            kept.add_done_callback(lambda done: self._kept(done, request, pending, expires_at))
-        return pending.future
+            return _settled(self._pending.refusal() or NotSent(self._full()))
+        pending.seconds = max(0.0, timeout - (monotonic() - began))
+        future, new = self._pending.register(pending)
+        if new:
+            _watch(pending, future, order.order_id)
+            self._sending.ask(order, pending)
+        return future
 
     def resend(self, asked: Asked, timeout: float) -> "Future[Outcome]":
         """Ask again what was asked before a crash: same correlation id, same deadline."""
+        pending = Pending(asked.correlation_id, timeout, asked.expires_at, perhaps_asked=True)
         if not self._pending.take_slot(timeout):
-            return _settled(NotSent(f"{self._settings.in_flight} requests are in flight already"))
-        pending, new = self._pending.register(asked.correlation_id, timeout)
+            return _settled(InDoubt(self._full()))
+        future, new = self._pending.register(pending)
         if new:
-            _watch(pending, asked.order.order_id)
-            self._send(AuthorizePayment(asked.order), pending, asked.expires_at)
-        return pending.future
+            _watch(pending, future, asked.order.order_id)
+            self._sending.send(asked.order, pending)
+        return future
 
     def in_flight(self) -> int:
         """How many requests wait for their outcome."""
         return len(self._pending)
 
     def stop(self) -> None:
-        """Stop; all that waits gets the outcome `Stopped`."""
+        """Stop; all that waits gets the outcome `Stopped`, and so does all that comes."""
         self._stopping.set()
+        self._pending.close(Stopped)
         self._ready.set()
-        for pending in self._pending.close():
-            pending.settle(Stopped())
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout=10)
-        self._producer.flush(5)
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(timeout=STOP_SECONDS)
+        self._sending.flush(FLUSH_SECONDS)
 
-    def _kept(
-        self,
-        done: "Future[None]",
-        request: AuthorizePayment,
-        pending: Pending,
-        expires_at: datetime,
-    ) -> None:
-        error = done.exception()
-        if error is None:
-            self._send(request, pending, expires_at)
-        else:
-            self._pending.settle(pending.correlation_id, NotSent(f"not kept: {error}"))
-
-    def _send(self, request: AuthorizePayment, pending: Pending, expires_at: datetime) -> None:
-        record = outgoing(request, SOURCE, datetime.now(UTC))
-        correlation = UUID(pending.correlation_id).bytes
-        address = ReturnAddress(self._settings.reply_topic, self._settings.partition, correlation)
-
-        def delivered(error: KafkaError | None, _message: Any) -> None:
-            if error is not None:
-                self._pending.settle(pending.correlation_id, NotSent(self._why_not_sent(error)))
-
-        headers = [
-            *record.headers,
-            *request_headers(address, expires_at),
-            *pending.asking.headers(),
-        ]
-        if self._trace is not None:
-            self._trace("asked", self._settings.request_topic, headers, record.body)
+    def _until_its_end(self, name: str, work: Callable[[], None]) -> None:
         try:
-            self._producer.produce(
-                self._settings.request_topic,
-                value=record.body,
-                key=record.key,
-                headers=list(headers),
-                on_delivery=delivered,
-            )
-        except (BufferError, KafkaException) as error:
-            self._pending.settle(pending.correlation_id, NotSent(str(error)))
+            work()
+        except BaseException as error:  # noqa: BLE001 whatever it was, nobody waits for ever
+            self._ended(name, error)
+
+    def _ended(self, name: str, error: BaseException) -> None:
+        """End, since a thread has: all that waits and all that comes is told which, and by what."""
+        if self._pending.refusal() is not None:
             return
-        self._pending.start_clock(pending)
+        said = str(self._why_no_replies(error)) if name == "replies" else repr(error)
+        why = f"the requester has ended, for its thread {name} has: {said}"
+        self._stopping.set()
+        self._pending.close(lambda perhaps_asked: InDoubt(why) if perhaps_asked else NotSent(why))
+        self._ready.set()
+        told = isinstance(error, KafkaException | ShopError)
+        _log.error("%s", why, exc_info=None if told else error)
+
+    def _full(self) -> str:
+        return f"{self._settings.in_flight} requests are in flight already"
 
     def _time_is_over(self, lost: Sequence[Pending]) -> None:
-        if self._store is not None:
-            self._store.give_up([pending.correlation_id for pending in lost])
-        for pending in lost:
-            pending.settle(TimedOut(pending.seconds))
+        # What is being kept at this moment is noted by whoever keeps it.
+        tries = [each.one_try for each in lost if not each.keeping]
+        if self._store is not None and tries:
+            self._store.give_up(tries)
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(0.1)
+            self._sending.poll(0.1)
 
     def _listen(self) -> None:
         consumer = consumer_client(
@@ -264,6 +225,7 @@ class Requester:
             self._position(consumer)
             while not self._stopping.is_set():
                 message = consumer.poll(0.1)
+                self._said.say_counts()
                 if message is None:
                     continue
                 messages = [message, *consumer.consume(MOST_REPLIES_AT_ONCE, timeout=0)]
@@ -271,26 +233,15 @@ class Requester:
                 records = [record_of(each) for each in messages if each.error() is None]
                 if records:
                     self._take(records)
-        except Exception as error:  # noqa: BLE001 whatever it was, nobody waits for ever
-            self._failed = str(self._why_no_replies(error))
-            _log.error("%s", self._failed, exc_info=not isinstance(error, KafkaException))
-            self._ready.set()
-            for pending in self._pending.close():
-                pending.settle(NotSent(self._failed))
         finally:
+            self._said.say_counts(at_once=True)
             consumer.close()
 
-    def _why_not_sent(self, error: KafkaError) -> str:
-        if not is_denial(error):
-            return error.str()
-        topic = self._settings.request_topic
-        servers = self._settings.bootstrap_servers
-        return str(trouble(servers, "the request was refused", error, Tried("WRITE", topic)))
-
-    def _why_no_replies(self, error: Exception) -> BrokerError:
+    def _why_no_replies(self, error: BaseException) -> BrokerError:
         what = "replies can't be taken"
         if not isinstance(error, KafkaException):
-            return BrokerError(f"{what}: {error}")
+            said = str(error) if isinstance(error, ShopError) else repr(error)
+            return BrokerError(f"{what}: {said}")
         tried = Tried("READ", self._settings.reply_topic)
         return trouble(self._settings.bootstrap_servers, what, error, tried)
 
@@ -317,7 +268,7 @@ class Requester:
         self._ready.set()
 
     def _take(self, records: Sequence[Record]) -> None:
-        settled: list[tuple[str, Outcome]] = []
+        settled: list[tuple[str, Outcome, Reply | None]] = []
         replies: list[Reply] = []
         unusable: list[Unusable] = []
         said: list[tuple[Record, Contract]] = []
@@ -325,17 +276,18 @@ class Requester:
             correlation_id = None
             try:
                 correlation_id = correlation_id_of(record)
-                if self._trace is not None:
-                    self._trace("answered", record.place, record.headers, record.value)
+                self._watched.tell("answered", record.place, record.headers, record.value)
                 reply, outcome = understand_reply(record, correlation_id)
             except ContractError as why:
                 ids = {"correlation_id": correlation_id}
-                _log.warning("%s can't be used: %s", record.place, why, extra=ids)
+                line = f"{record.place} can't be used: {why}"
+                self._said.say(logging.WARNING, "unusable", line, ids)
                 unusable.append((record, why))
                 if correlation_id is not None:
-                    settled.append((correlation_id, Undecodable(f"{record.place}: {why}")))
+                    outcome = Undecodable(f"{record.place}: {why}")
+                    settled.append((correlation_id, outcome, None))
                 continue
-            settled.append((correlation_id, outcome))
+            settled.append((correlation_id, outcome, reply))
             replies.append(reply)
             said.append((record, reply.said))
         if self._store is not None:
@@ -345,18 +297,25 @@ class Requester:
                 after = records[-1].offset + 1
                 self._store.take_replies(replies, unusable, self._place, after)
             steps.done(unusable)
-        for correlation_id, outcome in settled:
-            if not self._pending.settle(correlation_id, outcome):
+        for correlation_id, outcome, of in settled:
+            about = _any_try if of is None else partial(concerns, of.said)
+            if not self._pending.answer(correlation_id, outcome, about):
                 ids = {"correlation_id": correlation_id}
-                _log.info(
-                    "reply to %s came late, or twice, or not to us", correlation_id, extra=ids
-                )
+                line = f"reply to {correlation_id} came late, or twice, or not to us"
+                self._said.say(logging.INFO, "not awaited", line, ids)
 
 
-def _watch(pending: Pending, order_id: str) -> None:
+def _any_try(_deadline: datetime) -> bool:
+    return True
+
+
+def _watch(pending: Pending, future: "Future[Outcome]", order_id: str) -> None:
     """Tell of a request until its outcome, whichever that is."""
-    pending.asking = telemetry().asking(order_id, pending.correlation_id)
-    pending.future.add_done_callback(partial(_tell, pending))
+    try:
+        pending.asking = telemetry().asking(order_id, pending.correlation_id)
+    except Exception:  # noqa: BLE001 it is no part of asking
+        _log.exception("telemetry can't be told of order %s", order_id)
+    future.add_done_callback(partial(_tell, pending))
 
 
 def _tell(pending: Pending, done: "Future[Outcome]") -> None:

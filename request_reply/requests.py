@@ -20,7 +20,13 @@ from domain.identity import reply_id
 from request_reply.correlation import CORRELATION_ID, ReturnAddress, expiry_of, return_address
 from services.payment import SOURCE
 from transport.codec import decode, encode, type_name
-from transport.envelope import MAX_ATTRIBUTE_BYTES, Envelope, from_headers, to_headers
+from transport.envelope import (
+    MAX_ATTRIBUTE_BYTES,
+    Envelope,
+    format_time,
+    from_headers,
+    to_headers,
+)
 from transport.records import Outgoing, Record, understand
 
 Answer = Authorization | AuthorizationFailed
@@ -98,6 +104,7 @@ def understand_request(
             record,
             ContractError(f"replies may not go to topic {address.topic!r}, only to {allowed}"),
         )
+    expires_at = None
     try:
         expires_at = expiry_of(record.headers)
         cause, order = _read(record)
@@ -105,15 +112,22 @@ def understand_request(
         code = (
             Failure.UNKNOWN_REQUEST if isinstance(why, UnknownType) else Failure.MALFORMED_REQUEST
         )
-        answer = failed(_order_id_of(record), code, str(why))
+        answer = failed(_order_id_of(record), code, str(why), expires_at)
         return BrokenRequest(record, address, _attribute(record, "ce_id"), answer, why)
     return Request(record, address, cause, order, expires_at)
 
 
-def failed(order_id: str, code: Failure, message: str) -> AuthorizationFailed:
-    """The error reply of a code; only what may go otherwise next time is worth a retry."""
+def failed(
+    order_id: str, code: Failure, message: str, deadline: datetime | None
+) -> AuthorizationFailed:
+    """The error reply of a code; only what may go otherwise next time is worth a retry.
+
+    It names the deadline of its request, so that it isn't taken for one to a later request for the
+    same order, which has the same correlation id.
+    """
     retryable = code in (Failure.EXPIRED, Failure.INTERNAL_ERROR)
-    return AuthorizationFailed(order_id, code, message[:MAX_MESSAGE_CHARACTERS], retryable)
+    said = message[:MAX_MESSAGE_CHARACTERS]
+    return AuthorizationFailed(order_id, code, said, retryable, deadline)
 
 
 def reply_to(
@@ -129,7 +143,8 @@ def reply_to(
     correlation_id = asked.address.correlation_id
     if isinstance(answer, AuthorizationFailed):
         order_id = answer.order_id
-        identity = str(uuid5(_FAILURES, f"{correlation_id.hex()}/{answer.code}"))
+        until = "" if answer.deadline is None else f"/{format_time(answer.deadline)}"
+        identity = str(uuid5(_FAILURES, f"{correlation_id.hex()}/{answer.code}{until}"))
     else:
         order_id = payload_of(answer).order_id
         identity = reply_id(order_id, correlation_id)

@@ -96,7 +96,8 @@ class Verdicts:
                 extra={"order_id": order_id},
             )
             message = "deciding failed; the responder's log says why"
-            return Verdict(request, failed(order_id, Failure.INTERNAL_ERROR, message))
+            answer = failed(order_id, Failure.INTERNAL_ERROR, message, request.expires_at)
+            return Verdict(request, answer)
         return verdict
 
     def _decide(self, connection: Connection, requests: Sequence[Request]) -> list[Verdict]:
@@ -135,14 +136,14 @@ def after(records: Sequence[Record]) -> dict[TopicPartition, int]:
 
 
 def _verdict(request: Request, answer: Authorization | ContractError | None) -> Verdict:
-    order_id = request.order.order_id
+    order_id, deadline = request.order.order_id, request.expires_at
     if answer is None:
-        until = format_time(request.expires_at) if request.expires_at else "never"
-        return Verdict(
-            request, failed(order_id, Failure.EXPIRED, f"not decided by {until}, its deadline")
-        )
+        until = format_time(deadline) if deadline else "never"
+        message = f"not decided by {until}, its deadline"
+        return Verdict(request, failed(order_id, Failure.EXPIRED, message, deadline))
     if isinstance(answer, ContractError):
-        return Verdict(request, failed(order_id, Failure.REFUSED, str(answer)), answer)
+        refusal = failed(order_id, Failure.REFUSED, str(answer), deadline)
+        return Verdict(request, refusal, answer)
     return Verdict(request, answer)
 
 

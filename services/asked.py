@@ -1,21 +1,25 @@
 """What the order service has asked the payment service, kept from the decision to ask on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, bindparam, func, select
+from sqlalchemy import Column, Connection, bindparam, case, func, literal, or_, select, tuple_
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import NewOrder
-from domain.requests import RequestState
+from domain.requests import RequestStanding, RequestState
 from event_log.database import UtcTime, table_of
 from event_log.statements import among, insert_into
 from transport.codec import decode, encode, type_name
 
 
 class RequestRow(SQLModel, table=True):
-    """A request and how it stands; `order` is the encoded NewOrder, `outcome` the reply."""
+    """A request and how it stands; `order` is the encoded NewOrder, `outcome` the reply.
+
+    `expires_at` is the latest deadline of all times it was asked, and `reply_partition` that of who
+    asked last: whoever has that partition after him asks for what he left.
+    """
 
     __tablename__ = "requests"
     correlation_id: str = Field(primary_key=True)
@@ -25,19 +29,25 @@ class RequestRow(SQLModel, table=True):
     order: bytes
     asked_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     expires_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    reply_partition: int
     settled_at: datetime | None = Field(sa_column=Column(UtcTime, nullable=True))
 
 
 _requests = table_of(RequestRow)
+_OPEN = (RequestState.PENDING.value, RequestState.EXPIRED.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: its correlation id (a UUID), its order, and when it is given up (UTC)."""
+    """A request: its correlation id (a UUID), its order, and when it is given up (UTC).
+
+    `reply_partition` is where whoever asks reads his replies.
+    """
 
     correlation_id: str
     order: NewOrder
     expires_at: datetime
+    reply_partition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class Standing:
 
 
 def keep_asked(connection: Connection, asked: Iterable[Asked], now: datetime) -> None:
-    """Keep requests as pending; a known one keeps its state, but is given up no longer."""
+    """Keep requests as pending; one that is decided stays so, any other is asked once more."""
     rows = [
         {
             "correlation_id": each.correlation_id,
@@ -64,6 +74,7 @@ def keep_asked(connection: Connection, asked: Iterable[Asked], now: datetime) ->
             "order": encode(each.order),
             "asked_at": now,
             "expires_at": each.expires_at,
+            "reply_partition": each.reply_partition,
             "settled_at": None,
         }
         for each in asked
@@ -71,34 +82,42 @@ def keep_asked(connection: Connection, asked: Iterable[Asked], now: datetime) ->
     if not rows:
         return
     statement = insert_into(connection, _requests)
-    again = {name: statement.excluded[name] for name in ("state", "expires_at", "settled_at")}
+    new, before = statement.excluded, _requests.c
+    again = {
+        name: new[name] for name in ("state", "outcome", "order", "reply_partition", "settled_at")
+    }
+    # As long as any of its tries may be decided, it may be.
+    again["expires_at"] = case(
+        (new.expires_at > before.expires_at, new.expires_at), else_=before.expires_at
+    )
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=[_requests.c.correlation_id],
+            index_elements=[before.correlation_id],
             set_=again,
-            where=_requests.c.state == RequestState.EXPIRED.value,
+            where=or_(before.outcome.is_(None), before.outcome.startswith("error:")),
         ),
         rows,
     )
 
 
-def states_of(connection: Connection, ids: Iterable[str]) -> dict[str, RequestState]:
+def standings_of(connection: Connection, ids: Iterable[str]) -> dict[str, RequestStanding]:
     """How requests stand, by correlation id; unknown ones are left out."""
     rows = connection.execute(
-        select(_requests.c.correlation_id, _requests.c.state).where(
-            among(_requests.c.correlation_id, ids)
-        )
+        select(
+            _requests.c.correlation_id,
+            _requests.c.state,
+            _requests.c.expires_at,
+            _requests.c.outcome,
+        ).where(among(_requests.c.correlation_id, ids))
     )
-    return {row.correlation_id: RequestState(row.state) for row in rows}
+    return {row[0]: RequestStanding(RequestState(row[1]), row[2], row[3]) for row in rows}
 
 
-def keep_states(
-    connection: Connection,
-    states: Sequence[tuple[str, RequestState, str | None]],
-    now: datetime,
+def keep_standings(
+    connection: Connection, standings: Mapping[str, RequestStanding], now: datetime
 ) -> None:
-    """Keep how requests stand now: correlation id, state, and the reply in a word."""
-    if not states:
+    """Keep how requests stand now, by correlation id."""
+    if not standings:
         return
     statement = (
         _requests.update()
@@ -108,25 +127,45 @@ def keep_states(
     connection.execute(
         statement,
         [
-            {"of": correlation_id, "now": state.value, "word": word, "at": now}
-            for correlation_id, state, word in states
+            {
+                "of": correlation_id,
+                "now": each.state.value,
+                "word": each.outcome,
+                "at": None if each.state is RequestState.PENDING else now,
+            }
+            for correlation_id, each in standings.items()
         ],
     )
 
 
-def unanswered(connection: Connection) -> list[Asked]:
-    """Requests that nobody has answered, oldest first: pending ones and those given up."""
-    rows = connection.execute(
-        select(_requests.c.correlation_id, _requests.c.order, _requests.c.expires_at)
-        .where(_requests.c.state.in_([RequestState.PENDING.value, RequestState.EXPIRED.value]))
-        .order_by(_requests.c.asked_at)
+def partitions_unanswered(connection: Connection) -> list[int]:
+    """The reply partitions whose requests nobody has answered, of some at least."""
+    query = select(_requests.c.reply_partition).where(_requests.c.state.in_(_OPEN)).distinct()
+    return sorted(connection.scalars(query))
+
+
+def unanswered(
+    connection: Connection, reply_partition: int, after: tuple[datetime, str] | None, most: int
+) -> tuple[list[Asked], tuple[datetime, str] | None]:
+    """Requests of a partition that nobody has answered: pending ones and those given up.
+
+    Returns:
+        At most `most` of them, oldest first, that come after the place `after`; and the place of
+        the last, `None` after the last of all.
+    """
+    place = (_requests.c.asked_at, _requests.c.correlation_id)
+    query = select(_requests.c.order, _requests.c.expires_at, *place).where(
+        _requests.c.state.in_(_OPEN), _requests.c.reply_partition == reply_partition
     )
+    if after is not None:
+        query = query.where(tuple_(*place) > tuple_(literal(after[0], UtcTime), after[1]))
+    rows = connection.execute(query.order_by(*place).limit(most)).all()
     found = []
     for row in rows:
         order = decode(type_name(NewOrder), row.order)
         if isinstance(order, NewOrder):
-            found.append(Asked(row.correlation_id, order, row.expires_at))
-    return found
+            found.append(Asked(row.correlation_id, order, row.expires_at, reply_partition))
+    return found, (rows[-1].asked_at, rows[-1].correlation_id) if rows else None
 
 
 def standings(

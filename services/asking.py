@@ -1,6 +1,6 @@
 """The order service as the payment service's client: what it keeps when it asks."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,10 +9,17 @@ from sqlalchemy import Connection
 from domain.contracts import Authorization, AuthorizationFailed, Message, RecordRevenue
 from domain.errors import ContractError
 from domain.order import Order, OrderState, follow
-from domain.requests import RequestState, after_giving_up, after_reply, outcome_of
+from domain.requests import RequestStanding, after_giving_up, after_reply
 from event_log.inbox import advance, next_offsets
 from event_log.outbox import enqueue
-from services.asked import Asked, keep_asked, keep_states, states_of, unanswered
+from services.asked import (
+    Asked,
+    keep_asked,
+    keep_standings,
+    partitions_unanswered,
+    standings_of,
+    unanswered,
+)
 from services.early import take_early
 from services.order import SOURCE, OrderService, load_orders, save_orders
 from transport.letters import dead_letters
@@ -24,6 +31,9 @@ NAME = "requester"
 
 Unusable = tuple[Record, ContractError]
 """A record of the reply partition that is no reply to anything, and why."""
+
+Try = tuple[str, datetime]
+"""One time that a request was asked: its correlation id, and the deadline of that time (UTC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +83,18 @@ class Asking:
         Returns:
             How many records wait in the outbox because of them.
         """
-        states = states_of(connection, [reply.correlation_id for reply in replies])
+        standings = standings_of(connection, [reply.correlation_id for reply in replies])
         orders = load_orders(connection, {reply.said.order_id for reply in replies})
         changed: dict[str, Order] = {}
-        stand: list[tuple[str, RequestState, str | None]] = []
+        settled: dict[str, RequestStanding] = {}
         out: list[Outgoing] = []
         for reply in replies:
-            state = states.get(reply.correlation_id)
-            if state is None:
+            standing = standings.get(reply.correlation_id)
+            if standing is None:
                 continue
-            states[reply.correlation_id] = after = after_reply(state, reply.said)
-            if after is not state:
-                stand.append((reply.correlation_id, after, outcome_of(reply.said)))
+            after = after_reply(standing, reply.said)
+            if after is not standing:
+                standings[reply.correlation_id] = settled[reply.correlation_id] = after
             if isinstance(reply.said, AuthorizationFailed):
                 continue
             before = orders.get(reply.said.order_id)
@@ -100,7 +110,7 @@ class Asking:
             out += [outgoing(each, SOURCE, now, cause=reply.id, body=reply.body) for each in told]
         save_orders(connection, changed.values())
         waited = self._give_their_turn(connection, changed, now)
-        keep_states(connection, stand, now)
+        keep_standings(connection, settled, now)
         out += dead_letters(unusable, NAME, now, next_offsets(connection) if unusable else {})
         advance(connection, offsets, now)
         return waited + enqueue(connection, out)
@@ -114,23 +124,33 @@ class Asking:
             return 0
         return enqueue(connection, self.orders.handle(connection, early, now).outgoing)
 
-    def give_up(self, connection: Connection, ids: Sequence[str], now: datetime) -> None:
-        """Note that the time of these requests is over."""
-        states = states_of(connection, ids)
-        keep_states(
-            connection,
-            [
-                (correlation_id, after_giving_up(state), None)
-                for correlation_id, state in states.items()
-                if after_giving_up(state) is not state
-            ],
-            now,
-        )
+    def give_up(self, connection: Connection, tries: Collection[Try], now: datetime) -> None:
+        """Note that the time of these tries is over; a request that was asked again goes on."""
+        standings = standings_of(connection, {correlation_id for correlation_id, _ in tries})
+        changed: dict[str, RequestStanding] = {}
+        for correlation_id, deadline in tries:
+            before = standings.get(correlation_id)
+            if before is None:
+                continue
+            after = after_giving_up(before, deadline)
+            if after is not before:
+                standings[correlation_id] = changed[correlation_id] = after
+        keep_standings(connection, changed, now)
 
-    def unanswered(self) -> list[Asked]:
-        """What was asked, and nobody has answered yet."""
+    def partitions_unanswered(self) -> list[int]:
+        """The reply partitions of those who asked, and were not answered yet."""
         with self.database.reading() as connection:
-            return unanswered(connection)
+            return partitions_unanswered(connection)
+
+    def unanswered(self, reply_partition: int, most: int) -> Iterator[list[Asked]]:
+        """What was asked from a partition, and nobody has answered yet, `most` at a time."""
+        after = None
+        while True:
+            with self.database.reading() as connection:
+                found, after = unanswered(connection, reply_partition, after, most)
+            if after is None:
+                return
+            yield found
 
     def next_offset(self, place: TopicPartition) -> int | None:
         """The offset after the last reply that was taken from a partition."""

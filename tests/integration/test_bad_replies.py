@@ -18,7 +18,7 @@ from event_log.inbox import next_offsets
 from event_log.outbox import Relay, waiting
 from request_reply.correlation import CORRELATION_ID, ReturnAddress
 from request_reply.durable import DurableRequests
-from request_reply.outcomes import Accepted, NotSent, TimedOut, Undecodable
+from request_reply.outcomes import Accepted, InDoubt, NotSent, TimedOut, Undecodable
 from request_reply.replies import correlation_id_of, understand_reply
 from request_reply.requester import Requester
 from services.asked import counts
@@ -314,9 +314,9 @@ def test_where_replies_can_not_be_kept_nobody_waits_for_ever(
     with scripted(durable._servers, topics[0], Scripted.accept):
         requester: Requester = durable.requester()
         outcome = requester.submit(new_order(), 600).result(30)
-        assert isinstance(outcome, NotSent)
-        assert "the disk is full" in outcome.why
-        assert isinstance(requester.authorize(new_order(), 600), NotSent)
+        assert isinstance(outcome, InDoubt)
+        assert "its thread replies has: replies can't be taken: the disk is full" in outcome.why
+        assert requester.authorize(new_order(), 600) == NotSent(outcome.why)
     with durable.orders.database.reading() as connection:
         assert counts(connection) == {RequestState.PENDING: 1}
 
