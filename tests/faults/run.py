@@ -29,6 +29,7 @@ SHORT = {
     "slow database": Size(1, 600, 300),
     "everything three times": Size(1, 600, 300),
     "offsets reset": Size(4, 800, 300),
+    "foreign transactions": Size(30, 900),
 }
 ON_STACK = {
     "kills": Size(30, 600),
@@ -54,6 +55,7 @@ LONG = {
     "slow database": Size(1, 2000, 300),
     "everything three times": Size(1, 2000, 300),
     "offsets reset": Size(4, 800, 300),
+    "foreign transactions": Size(300, 3000, 45),
 }
 
 

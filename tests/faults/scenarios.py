@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions
@@ -14,10 +15,14 @@ from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
 from sqlalchemy import text
 
 from event_log.database import Database
+from services.order import SOURCE
 from tests.faults.changes import DEATHS
 from tests.faults.stack import SERVICES, Stack, lock
+from tests.integration.test_transactions import on_every_topic
+from tests.integration.transacting import Foreign
 from tests.waiting import wait_for
 from transport.clients import admin_client
+from transport.records import outgoing
 from transport.topics import AUTHORIZATIONS, ORDERS, WAREHOUSE_REQUESTS
 
 ZOMBIE_SECONDS = 14
@@ -184,6 +189,33 @@ def full_disk(made: Stack, size: Size) -> Outcome:
     return Outcome(size.faults, recovered)
 
 
+def foreign_transactions(made: Stack, size: Size) -> Outcome:
+    """Somebody else's transactions among ours, rolled back or committed, and kills meanwhile.
+
+    What is committed are orders that were placed already; what is rolled back was never placed.
+    """
+    foreign = [Foreign(made.servers, codec) for codec in ("none", "zstd")]
+    done = 0
+    while done < size.faults:
+        with made.flow(size.orders, size.per_second) as over:
+            while done < size.faults and not over.is_set():
+                each = foreign[done % len(foreign)]
+                if made.chance.random() < 0.5:
+                    each.send(on_every_topic(made.chance.randrange(1000)))
+                    over.wait(made.chance.random() * 0.5)
+                    each.abort()
+                else:
+                    placed = made.orders[: max(1, made.placed)]
+                    again = [made.chance.choice(placed) for _ in range(5)]
+                    each.send([outgoing(order, SOURCE, datetime.now(UTC)) for order in again])
+                    over.wait(made.chance.random() * 0.5)
+                    each.commit()
+                if made.chance.random() < 0.2:
+                    made.services.kill(made.chance.choice(SERVICES))
+                done += 1
+    return Outcome(done, made.settle())
+
+
 def changed(*changes: str) -> Scenario:
     """All services run with these changes."""
 
@@ -227,6 +259,7 @@ SCENARIOS: dict[str, Scenario] = {
     "slow database": changed("slow-database"),
     "everything three times": changed("thrice"),
     "offsets reset": offsets_reset,
+    "foreign transactions": foreign_transactions,
 }
 
 
