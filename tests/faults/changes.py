@@ -19,6 +19,7 @@ import event_log.outbox
 import services.batch
 import services.order
 import services.payment
+import streams.lean
 import streams.worker
 import transport.records
 from event_log.database import Database
@@ -264,6 +265,14 @@ def repeats_forgotten(_chance: random.Random) -> None:
     event_log.log._split = forgetful
 
 
+def read_uncommitted(_chance: random.Random) -> None:
+    """Wrong: what is open or was rolled back is handled."""
+    of_faust = streams.lean.AIOKafkaConsumerThread
+    streams.lean.CommittedConsumerThread._create_worker_consumer = (  # type: ignore[method-assign]
+        of_faust._create_worker_consumer
+    )
+
+
 MUTATIONS: dict[str, Change] = {
     "ack-first": ack_first,
     "no-inbox": no_inbox,
@@ -274,6 +283,7 @@ MUTATIONS: dict[str, Change] = {
     "lower-limit": lower_limit,
     "unchained": unchained,
     "repeats-forgotten": repeats_forgotten,
+    "read-uncommitted": read_uncommitted,
 }
 
 CHANGES: dict[str, Change] = DEATHS | TROUBLES | MUTATIONS
