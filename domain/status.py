@@ -147,6 +147,9 @@ def stands_still(
     """
     if not any(now - beat.started_at > BEGINS_WITHIN for beat in living(beats, now)):
         return False
+    if waits_since > now + limit:
+        # Whoever sent the record gave it a time to come: since when it waits is not known.
+        waits_since = min(beat.started_at for beat in living(beats, now))
     since = waits_since if moved_at is None else max(moved_at, waits_since)
     return now - since > limit
 

@@ -14,11 +14,17 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 
 from tests import expected
 from tests.conftest import ROOT, Home
 from tests.integration.test_styles import running, servers_of
 from tests.waiting import wait_for
+from transport.clients import admin_client
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +105,38 @@ def test_a_broker_without_topics_and_services_is_all_right(home: Home) -> None:
     assert found["wrong"] == []
     assert found["broker"] == {"bootstrap_servers": servers_of(home), "reachable": True}
     assert not (home.path / "databases").exists()
+
+
+def test_a_record_may_have_any_time(home: Home) -> None:
+    """In microseconds it lies tens of thousands of years ahead."""
+    with running(home):
+        servers = servers_of(home)
+        allow_any_time(servers, "orders")
+        producer = Producer({"bootstrap.servers": servers})
+        for partition, milliseconds in enumerate((1, 1_796_000_000_123_456, 2**63 - 1)):
+            producer.produce("orders", b"{", b"1", partition, timestamp=milliseconds)
+        assert producer.flush(30) == 0
+        for page in (home.shop("status"), home.shop("status", "--service", "payment")):
+            assert page.returncode == 1
+            assert "Traceback" not in page.stderr
+        found = look(home)
+    assert found["services"]["payment"]["lag"] == 3
+
+
+def allow_any_time(servers: str, topic: str) -> None:
+    """As brokers do whose topics are older than Kafka 4's defaults."""
+    entries = [
+        ConfigEntry(
+            f"message.timestamp.{which}.max.ms",
+            str(2**63 - 1),
+            incremental_operation=AlterConfigOpType.SET,
+        )
+        for which in ("before", "after")
+    ]
+    asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+    admin = admin_client(servers)
+    for answer in admin.incremental_alter_configs([asked]).values():
+        answer.result(30)
 
 
 @pytest.mark.timeout(600)

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,25 +16,29 @@ from cli.place import read_purchases
 from cli.settings import Settings
 from cli.settled import wait_until_settled
 from domain.contracts import (
+    AuthorizationDeclined,
     AuthorizePayment,
     Contract,
     NewOrder,
+    Reason,
     RecordRevenue,
     ShipOrder,
 )
 from event_log.outbox import Relay
-from request_reply.correlation import ReturnAddress, request_headers
-from request_reply.outcomes import Outcome
+from request_reply.correlation import CORRELATION_ID, ReturnAddress, request_headers, return_address
+from request_reply.outcomes import Accepted, Outcome
 from tests import expected
 from tests.conftest import Home
 from tests.integration.pipes import NOW
 from tests.integration.scripted import accepted, new_order
+from tests.integration.test_pipeline import records
 from tests.integration.test_styles import running, servers_of, settings_of
 from tests.integration.transacting import Foreign
 from tests.waiting import wait_for
-from transport.records import Outgoing, outgoing
+from transport.records import Outgoing, Record, outgoing, record_of
 from transport.topics import (
     PAYMENT_REPLIES,
+    PAYMENT_REQUESTS,
     TOPICS,
     dead_letter_topic,
 )
@@ -103,6 +108,22 @@ def status(home: Home) -> dict[str, object]:
     assert "Traceback" not in done.stderr, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
     return found
+
+
+def start(home: Home, name: str) -> "subprocess.Popen[str]":
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return home.start("run", name, **quiet)
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    assert process.wait(60) == 0
+
+
+def newest(servers: str, topic: str, before: int) -> Record | None:
+    """The last record of a topic, once it has more than `before`."""
+    found = records(servers, topic)
+    return record_of(max(found, key=lambda each: each.timestamp())) if len(found) > before else None
 
 
 def lags(home: Home) -> dict[str, int]:
@@ -260,3 +281,64 @@ def test_an_open_order_waits_and_holds_up_its_own_partition_only(
         behind.order_id,
     ]
     wait_for(lambda: not status(home)["held_up"], "nothing is held up")
+
+
+def test_a_reply_that_was_rolled_back_settles_nobody(shop: tuple[Home, Processes]) -> None:
+    home, processes = shop
+    settings = settings_of(home)
+    servers = servers_of(home)
+    order = new_order(11, 1)
+    stop(processes["responder"])
+    with desk(settings) as made:
+        before = len(records(servers, PAYMENT_REQUESTS))
+        future = made.requester.submit(order, 120)
+        asked = wait_for(lambda: newest(servers, PAYMENT_REQUESTS, before), "the request")
+        address = return_address(asked.headers)
+        assert address.partition is not None
+        declined = AuthorizationDeclined(
+            order.order_id,
+            order.customer_id,
+            order.ordered_at,
+            order.amount,
+            order.items,
+            Reason.ACCOUNT_CLOSED,
+        )
+        forged = said(declined, address.topic)
+        headers = [*forged.headers, (CORRELATION_ID, address.correlation_id)]
+        foreign = Foreign(servers)
+        foreign.send([replace(forged, headers=headers)], address.partition)
+        foreign.abort()
+        processes["responder"] = start(home, "responder")
+        assert isinstance(future.result(120), Accepted)
+    settle(settings)
+
+
+def test_what_was_rolled_back_while_nobody_ran_is_passed_and_lag_is_records(
+    shop: tuple[Home, Processes],
+) -> None:
+    """Two of them: one used to be charged and the other not, and no proof held from then on."""
+    home, processes = shop
+    settings = settings_of(home)
+    servers = servers_of(home)
+    wait_for(lambda: set(lags(home).values()) == {0}, "nothing is under way")
+    for name in SERVICES:
+        stop(processes[name])
+    foreign = Foreign(servers)
+    for number in range(2):
+        foreign.send([said(new_order(1, number=f"{NEVER}/{number}"))], 0)
+        foreign.abort()
+    kept = [new_order(1, 1) for _ in range(3)]
+    for order in kept:
+        foreign.send([said(order)], 1)
+        foreign.commit()
+    mark_every_end(servers)
+    wanted = dict.fromkeys(SERVICES, 0) | {"order": 3, "payment": 3, "recorder": 3}
+    wait_for(lambda: lags(home) == wanted, "three records wait, and twice as many offsets")
+    for name in SERVICES:
+        processes[name] = start(home, name)
+    wait_for(lambda: all(recorded(home, order) for order in kept), "recorded")
+    settle(settings)
+    wait_for(lambda: set(lags(home).values()) == {0}, "no lag")
+    assert [order for order in decided(home) if NEVER in order] == []
+    done = home.shop("prove")
+    assert done.returncode == 0, done.stdout + done.stderr

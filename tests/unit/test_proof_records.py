@@ -204,6 +204,13 @@ class TestLetters:
         found = letter_in(replace(letter, headers=tuple(headers.items())))
         assert found is None or found.place.topic == ""
 
+    @pytest.mark.parametrize("name", ["partition", "offset"])
+    @pytest.mark.parametrize("value", [b"-1", b"9" * 30, b"-" + b"9" * 30, b"9" * 5000, b"1e3"])
+    def test_a_number_that_no_partition_has_is_about_nothing(self, name: str, value: bytes) -> None:
+        letter = self.letter(RECORD)
+        headers = {**dict(letter.headers), f"dead_letter_{name}": value}
+        assert letter_in(replace(letter, headers=tuple(headers.items()))) is None
+
     def test_key_and_body_are_told_apart(self) -> None:
         digests = {
             digest_of(replace(RECORD, key=key, value=value))

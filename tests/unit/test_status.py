@@ -26,6 +26,12 @@ def beat(started: float, seen: float, name: str = "host:1") -> Beat:
 ALIVE, DEAD = beat(600, 2), beat(600, 20)
 
 
+def test_lag_is_records_where_they_were_counted() -> None:
+    counted = {"orders[0]": Standing(100, 4, 7), "orders[1]": Standing(9, 4, 0)}
+    assert Facts("order", partitions=counted).lag == 7
+    assert Facts("order", partitions=LAG).lag == 5
+
+
 @pytest.mark.parametrize(
     ("facts", "word", "wrong"),
     [
@@ -105,6 +111,12 @@ LIMIT = timedelta(seconds=90)
         # One that has just started, on what waited long before it.
         ([beat(29, 1)], ago(500), ago(500), False),
         ([beat(31, 1)], ago(500), ago(500), True),
+        # A record with a time to come, in microseconds for instance, hides nothing.
+        ([ALIVE], None, datetime.max.replace(tzinfo=UTC), True),
+        ([ALIVE], ago(91), NOW + timedelta(days=365), True),
+        ([ALIVE], ago(89), NOW + timedelta(days=365), False),
+        ([beat(60, 1)], None, NOW + timedelta(days=365), False),
+        ([ALIVE], ago(500), NOW + timedelta(seconds=60), False),
         # One that ends itself again and again, and never lives for the whole limit.
         ([beat(120, 40, "host:1"), beat(35, 1, "host:2")], ago(500), ago(500), True),
     ],
