@@ -124,6 +124,7 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
     if found.log_position is not None:
         reached = found.report_position or 0
         lines.append(Text(f"log at position {found.log_position:,}, report at {reached:,}"))
+    lines += [Text(sentence, style="yellow") for sentence in found.set_aside]
     # One line where it may be searched for, all of it where it is looked at.
     folded: Any = {"no_wrap": False, "overflow": "fold"} if out.is_terminal else {}
     if away and found.broker_trouble not in wrong:
@@ -162,6 +163,7 @@ def _as_json(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str]) ->
         "dead_letters": found.dead_letters,
         "log_position": found.log_position,
         "report_position": found.report_position,
+        "set_aside": list(found.set_aside),
     }
 
 
