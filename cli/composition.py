@@ -24,6 +24,8 @@ from event_log.outbox import Publishes, Relay
 from reporting.projector import ProjectedRow, catch_up, open_projections, position
 from reporting.proof_of_log import open_log_to_prove
 from reporting.read_only import ReadOnlyDatabase, look_up
+from reporting.set_aside import StoppedRow, stopped
+from reporting.told import Unreadable
 from services.batch import Service
 from services.order import OrderService
 from services.payment import PaymentService
@@ -228,7 +230,11 @@ def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database
     if not settings.on_postgres:
         log, projections = open_report(settings)
         if newest:
-            catch_up(log, projections)
+            try:
+                catch_up(log, projections)
+            except Unreadable as error:
+                # What comes before it is in the report all the same.
+                _log.warning("the report ends before position %d: %s", error.position, error)
         return log, projections
     log, place = open_log_to_prove(settings.database("event_log")), settings.database("report")
     reached = looked_up(place, position, ProjectedRow)
@@ -236,6 +242,10 @@ def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database
         raise StoreError(
             f"there are no projections in {place} yet: `shop run {PROJECTOR}` makes them"
         )
+    stop = looked_up(place, stopped, StoppedRow)
+    if newest and stop is not None:
+        _log.warning("%s", stop)
+        return log, ReadOnlyDatabase(place)
     behind = last_position(log) - reached
     if newest and behind > 0:
         _log.warning(

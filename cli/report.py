@@ -19,7 +19,7 @@ from domain.money import format_amount
 from event_log.database import Database
 from event_log.log import last_position
 from reporting import history
-from reporting.figure import Stamp, as_fields, stamp
+from reporting.figure import Stamp, as_fields, stamp, without_in_words
 from reporting.history import (
     Comparison,
     Moment,
@@ -42,6 +42,7 @@ from reporting.report import (
     report_and_late,
 )
 from reporting.revenue import Sum
+from reporting.set_aside import aside_in
 
 ORDERS_LISTED = 50
 
@@ -91,7 +92,7 @@ def print_report(
         with _reading() as progress:
             at = position_at(log, then)
             found, late = report_at(log, projections, at, settings.currency, progress)
-    stamped = stamp(log, found.position, found.currency)
+    stamped = stamp(log, found.position, found.currency, aside_in(projections))
     if json:
         whole = {**as_json(found), **late_as_json(late)}
         print_json({**(days_as_json(found) if by is By.DAY else whole), **as_fields(stamped)})
@@ -156,7 +157,8 @@ def _print_comparison(
         to = position_at(log, other)
         found = compare(log, projections, one, to, currency, most, progress)
     reports = {"before": found.before, "after": found.after}
-    stamps = {name: stamp(log, each.position, currency) for name, each in reports.items()}
+    aside = aside_in(projections)
+    stamps = {name: stamp(log, each.position, currency, aside) for name, each in reports.items()}
     if json:
         whole: dict[str, Any] = {
             name: {**as_json(each), **as_fields(stamps[name])} for name, each in reports.items()
@@ -195,7 +197,7 @@ def _late(months: Sequence[LateMonth], of: Report) -> Table:
 
 def _in_words(of: Stamp) -> str:
     recorded = f", recorded {of.recorded_time}" if of.recorded_time else ""
-    return f"position {of.position:,}, hash {of.hash}{recorded}"
+    return f"position {of.position:,}, hash {of.hash}{recorded}{without_in_words(of)}"
 
 
 def _changes(found: Comparison) -> Table:

@@ -19,6 +19,7 @@ from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
 from reporting.progress import LogView
 from reporting.projector import LOG, ProjectedRow, position, projected
+from reporting.set_aside import SetAsideRow, StoppedRow, all_aside, stopped
 from request_reply.responder import GROUP
 from services.letter_store import LetterActionRow, LetterRow, all_letters
 from services.letters import open_letters
@@ -66,9 +67,10 @@ assert SOURCES.keys() == _NAMES  # noqa: S101 a service that is forgotten is see
 class Found:
     """All that one look found; `None` is what nobody knows.
 
-    `troubles` say why something beside broker and services is not known, or waits for too long.
-    `held_up` are partitions whose records wait for somebody's open transaction, and since when.
-    `broker_asked` is not so where only a service was looked at that needs none.
+    `troubles` say what is wrong, or not known, beside broker and services. `held_up` are partitions
+    whose records wait for somebody's open transaction, and since when; `set_aside` says which events
+    the report goes on without. `broker_asked` is not so where only a service was looked at that
+    needs none.
     """
 
     servers: Servers | None
@@ -80,6 +82,7 @@ class Found:
     report_position: int | None = None
     troubles: Sequence[str] = ()
     held_up: Mapping[str, datetime] = field(default_factory=dict)
+    set_aside: Sequence[str] = ()
     broker_asked: bool = True
 
 
@@ -170,9 +173,22 @@ def _with_positions(settings: Settings, found: Found) -> Found:
         found = replace(found, log_position=looked_up(log, _last_event, EventRow))
     try:
         reached = looked_up(settings.database("report"), position, ProjectedRow)
+        return _with_what_is_left_out(settings, replace(found, report_position=reached))
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"report: {error}"])
-    return replace(found, report_position=reached)
+
+
+def _with_what_is_left_out(settings: Settings, found: Found) -> Found:
+    """With what stops the projections, and what they go on without.
+
+    Raises:
+        StoreError: their database can't be read.
+    """
+    place = settings.database("report")
+    stop = looked_up(place, stopped, StoppedRow)
+    troubles = found.troubles if stop is None else [*found.troubles, f"report: {stop}"]
+    left_out = looked_up(place, all_aside, SetAsideRow) or ()
+    return replace(found, troubles=troubles, set_aside=list(map(str, left_out)))
 
 
 def _last_event(connection: Connection) -> int:

@@ -130,6 +130,7 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
         for sentence in starmap(in_words, found.held_up.items())
         if sentence not in wrong
     ]
+    lines += [Text(sentence, style="yellow") for sentence in found.set_aside]
     # One line where it may be searched for, all of it where it is looked at.
     folded: Any = {"no_wrap": False, "overflow": "fold"} if out.is_terminal else {}
     if away and found.broker_trouble not in wrong:
@@ -169,6 +170,7 @@ def _as_json(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str]) ->
         "held_up": {name: _moment(since) for name, since in found.held_up.items()},
         "log_position": found.log_position,
         "report_position": found.report_position,
+        "set_aside": list(found.set_aside),
     }
 
 

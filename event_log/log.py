@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Column, Connection, UniqueConstraint, select
 from sqlmodel import Field, SQLModel
 
-from domain.contracts import AuthorizationFailed, Event, RecordRevenue, payload_of
-from domain.errors import IdReused, StoreError
+from domain.contracts import AuthorizationFailed, Contract, Event, RecordRevenue, payload_of
+from domain.errors import ContractError, IdReused, StoreError
 from domain.identity import message_id_of
 from event_log.database import Database, Int64, UtcTime, table_of
 from event_log.inbox import id_reused
@@ -204,12 +204,11 @@ def _split(
     connection: Connection, deliveries: Sequence[Delivery]
 ) -> tuple[list[Delivery], list[Delivery], list[tuple[Delivery, IdReused]]]:
     ids = [event_id_of(delivery) for delivery in deliveries]
-    known: dict[str, tuple[tuple[str, int, int], Event]] = {}
+    known: dict[str, tuple[tuple[str, int, int], Contract | None]] = {}
     names = ("event_id", "topic", "partition", "offset", "type", "version", "body")
     columns = [_events.c[name] for name in names]
     for row in connection.execute(select(*columns).where(among(_events.c.event_id, ids))):
-        event = decode(f"{row.type}.v{row.version}", row.body)
-        known[row.event_id] = (row.topic, row.partition, row.offset), event  # type: ignore[assignment]
+        known[row.event_id] = (row.topic, row.partition, row.offset), _said(row)
     new, repeats, reused = [], [], []
     for delivery in deliveries:
         record = delivery.record
@@ -226,6 +225,14 @@ def _split(
         elif recorded != place:
             repeats.append(delivery)
     return new, repeats, reused
+
+
+def _said(row: Any) -> Contract | None:
+    try:
+        return decode(f"{row.type}.v{row.version}", row.body)
+    except ContractError:
+        # Whatever it says, it isn't what a delivery says that was understood.
+        return None
 
 
 def _refuse_taken_offsets(connection: Connection, new: Sequence[Delivery]) -> None:

@@ -14,7 +14,7 @@ from reporting.dashboard.revenue_rows import label, left_out_in_words, share
 from reporting.export import By, cut_off, periods
 from reporting.export_chart import drawn
 from reporting.export_style import STYLE
-from reporting.figure import SHOWN, Stamp, as_script
+from reporting.figure import SHOWN, Stamp, as_script, without_in_words
 from reporting.report import REASONS, Period, Report, as_json, days_as_json
 from reporting.revenue import Sum
 
@@ -146,7 +146,7 @@ def _shown(name: str, figure: str, tag: str) -> str:
 
 def _footer(stamp: Stamp, name: str, now: datetime) -> str:
     said: Iterable[tuple[str, str]] = (
-        ("Event log", f"up to position {stamp.position:,}"),
+        ("Event log", f"up to position {stamp.position:,}{without_in_words(stamp)}"),
         ("Recorded", stamp.recorded_time or ""),
         ("Hash of the chain there", stamp.hash),
         ("Exported", f"{now:%Y-%m-%dT%H:%M:%SZ}"),

@@ -6,18 +6,19 @@ over.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
 from domain.errors import ShopError
-from event_log.database import Database, Int64, Place, table_of
+from event_log.database import Database, Place, table_of
 from event_log.log import EventRow, last_position
+from event_log.sums import ExactSum
 from reporting import projector
 from reporting.projection import Key, Projection, Row, Told
 from reporting.projections.growth import POSITIONS, GrowthRow, part_of
@@ -29,6 +30,8 @@ from reporting.projections.revenue import alone
 from reporting.read_only import ReadOnlyDatabase
 from reporting.report import REASONS, LateMonth, Period, Report, figures, late_of, report_of
 from reporting.revenue import Revenue, Sum
+from reporting.set_aside import aside
+from reporting.told import read_told
 from transport.envelope import format_time, parse_time
 
 Moment = int | datetime
@@ -134,9 +137,14 @@ class Folding:
         projections: Sequence[Projection],
         position: int,
         rows: Mapping[str, Rows],
+        aside: Collection[int] = frozenset(),
     ) -> None:
-        """Begin at a position, with the rows that the projections have there, by their names."""
+        """Begin at a position, with the rows that the projections have there, by their names.
+
+        Events at the positions `aside` are left out.
+        """
         self._log = log
+        self._aside = aside
         self._projections = projections
         self.position = position
         self.rows: dict[str, dict[Key, Row]] = {
@@ -147,9 +155,8 @@ class Folding:
     def go_on(self, until: int) -> Iterator[list[Told]]:
         """Take events in up to a position, batch by batch; each is given once it is in."""
         while self.position < until:
-            batch = projector.read_told(
-                self._log, self.position, min(projector.BATCH, until - self.position)
-            )
+            some = min(projector.BATCH, until - self.position)
+            batch = read_told(self._log, self.position, some, self._aside)
             if not batch:
                 return
             for projection in self._projections:
@@ -178,8 +185,13 @@ def report_at(
     return found, late_of(map(Late._make, folding.rows[LATE.name].values()), found)
 
 
-def _grown(projections: Database, position: int, currency: str) -> tuple[int, dict[str, Rows]]:
-    """Where the last whole part before a position ends, and the rows of the projections there."""
+def _grown(
+    projections: Database, position: int, currency: str
+) -> tuple[int, dict[str, Rows], tuple[int, ...]]:
+    """Where the last whole part before a position ends, and the rows of the projections there.
+
+    And the positions of events that are set aside.
+    """
     day, currency_of, outcome, recorded = (
         _growth.c[name] for name in ("day", "currency", "outcome", "recorded")
     )
@@ -193,16 +205,16 @@ def _grown(projections: Database, position: int, currency: str) -> tuple[int, di
         grown = (_growth.c.part < part_of(whole + 1), currency_of == currency)
 
         def summed(columns: Columns, *also: ColumnElement[bool]) -> Rows:
-            # A sum in Postgres has digits without end.
-            sums = [cast(func.sum(each), Int64) for each in (_growth.c.orders, _growth.c.cents)]
+            sums = [ExactSum(each) for each in (_growth.c.orders, _growth.c.cents)]
             query = select(*columns, *sums)
             found = connection.execute(query.where(*grown, *also).group_by(*columns))
             return [tuple(row) for row in found]
 
-        return whole, {
+        rows = {
             REVENUE.name: summed((day, currency_of, outcome)),
             LATE.name: summed((month, currency_of, recorded, outcome), month < recorded_in),
         }
+        return whole, rows, aside(connection)
 
 
 class Decided(NamedTuple):

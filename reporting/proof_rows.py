@@ -5,7 +5,7 @@ than the hash. A hundred rows are looked at together first, column by column, wh
 one by one; only if something is unusual there, each row is looked at as strictly and names itself.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from operator import attrgetter
@@ -43,15 +43,18 @@ class Checked(NamedTuple):
     failure: Failure | None = None
 
 
-def check_rows(before: Checked, rows: Iterable[RawRow]) -> Checked:
-    """Check rows that should follow what was checked before."""
+def check_rows(before: Checked, rows: Iterable[RawRow], aside: Collection[int] = ()) -> Checked:
+    """Check rows that should follow what was checked before.
+
+    Those at the positions `aside` need only be as they were hashed.
+    """
     checked = before
     coming = iter(rows)
     while checked.failure is None and (some := list(islice(coming, TOGETHER))):
         if _all_right(checked, some):
             checked = Checked(some[-1][0], some[-1][-1])
         else:
-            checked = _check_each(checked, some)
+            checked = _check_each(checked, some, aside)
     return checked
 
 
@@ -109,7 +112,7 @@ def _all_right(before: Checked, rows: Sequence[RawRow]) -> bool:
         return False
 
 
-def _check_each(before: Checked, rows: Iterable[RawRow]) -> Checked:
+def _check_each(before: Checked, rows: Iterable[RawRow], aside: Collection[int]) -> Checked:
     position, last_hash, _ = before
     for row in rows:
         if row[0] != position + 1:
@@ -118,7 +121,10 @@ def _check_each(before: Checked, rows: Iterable[RawRow]) -> Checked:
             wanted = link(last_hash, row)
         except _UNUSUAL:
             wanted = b""
-        wrong = _other_hash(row[-1], wanted) if wanted != row[-1] else _what_is_wrong(row)
+        if wanted != row[-1]:
+            wrong: str | None = _other_hash(row[-1], wanted)
+        else:
+            wrong = None if row[0] in aside else _what_is_wrong(row)
         if wrong is not None:
             return Checked(position, last_hash, Failure(f"position {row[0]}", wrong))
         position, last_hash = row[0], wanted

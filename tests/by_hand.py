@@ -1,6 +1,7 @@
 """Events put into a log past every contract, as an earlier program or a foreign hand left them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, Event, Reason
@@ -33,6 +34,19 @@ def deliveries(events: Sequence[Event], first_offset: int = 0) -> list[Delivery]
         record = Record(sent.topic, 0, offset, sent.key, sent.body, tuple(sent.headers))
         made.append(Delivery(record, from_headers(record.headers), event))
     return made
+
+
+def unreadable(event: Event, offset: int, body: bytes = b'{"v": 2}') -> Delivery:
+    """An event whose body no program of today reads."""
+    (made,) = deliveries([event], offset)
+    return replace(made, record=replace(made.record, value=body))
+
+
+def put_unreadable(database: Database, event: Event, now: datetime = NOW) -> int:
+    """Append one; returns its position."""
+    made = unreadable(event, last_position(database))
+    database.in_transaction(lambda connection: log.append(connection, [made], now))
+    return last_position(database)
 
 
 def put(database: Database, events: Sequence[Event], now: datetime = NOW) -> None:

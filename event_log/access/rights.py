@@ -48,6 +48,8 @@ _SERVICES: dict[str, dict[str, Tables]] = {
             "positions": "SIU",
             "projected": "SIU",
             "replayed": "SIUD",
+            "set_aside": "SIUD",
+            "stopped": "SID",
             "workers": "SIUD",
             **dict.fromkeys(_PROJECTIONS, "SIUD"),
             **{f"{name}_replay": "SIUT" for name in _PROJECTIONS},
@@ -79,7 +81,10 @@ RIGHTS: Mapping[str, Mapping[str, Tables]] = {
     **_SERVICES,
     "dashboard": {
         "report": {
-            **dict.fromkeys(("alembic_version", "positions", "projected", "workers"), "S"),
+            **dict.fromkeys(
+                ("alembic_version", "positions", "projected", "set_aside", "stopped", "workers"),
+                "S",
+            ),
             **dict.fromkeys(_PROJECTIONS, "S"),
             **dict.fromkeys(VIEWS.values(), "S"),
         }

@@ -14,6 +14,7 @@ from reporting.figure import Stamp, stamp
 from reporting.history import position_at, recorded_at, report_at
 from reporting.read_only import ReadOnlyDatabase
 from reporting.report import LateMonth, Report
+from reporting.set_aside import aside_in
 
 LOOK_AGAIN_SECONDS = 1.0
 
@@ -74,7 +75,8 @@ def choose(sources: Sources) -> Then | None:
         at = _slider(st.session_state[_BOUNDS])
         position = _position(sources, log, at)
         found, late = report_at(log, projections, position, sources.currency)
-        return Then(at, found, late, stamp(log, position, sources.currency))
+        stamped = stamp(log, position, sources.currency, aside_in(projections))
+        return Then(at, found, late, stamped)
     except (SQLAlchemyError, ShopError) as error:
         st.warning(f"The event log can't be read at the moment: {reason(error)}.")
         _look_again(sources)

@@ -222,4 +222,9 @@ def _story(known: Looked, story: Story) -> None:
     said = style(story.order_id, known.events)
     if said is not None:
         st.write(said)
-    st.html(timeline(steps(story.order_id, known.events)))
+    if known.loaded:
+        month = story.ordered_at[:7]
+        st.caption(
+            f"Loaded from the past: nothing of {month} was recorded before the month was over."
+        )
+    st.html(timeline(steps(story.order_id, known.events, loaded=known.loaded)))

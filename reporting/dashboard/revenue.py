@@ -11,6 +11,7 @@ from reporting.dashboard.looking import Seen, look, stamp_in_words
 from reporting.dashboard.orders_asked import asked_for
 from reporting.dashboard.orders_html import found_as_html
 from reporting.dashboard.orders_looking import look_for
+from reporting.dashboard.plain_text import plain
 from reporting.dashboard.revenue_html import late_as_html, month_as_html
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
@@ -89,6 +90,8 @@ def _watch(sources: Sources, drawn: Seen) -> None:
 
 
 def _say_trouble(seen: Seen) -> None:
+    if seen.stopped is not None:
+        st.error(f"{plain(seen.stopped[0].upper() + seen.stopped[1:])}.")
     if seen.trouble is None:
         return
     last = (

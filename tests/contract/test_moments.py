@@ -11,6 +11,9 @@ from domain.errors import ShopError
 from event_log import log as event_log
 from event_log.database import Database
 from event_log.log import last_position, read
+from reporting.dashboard.order_steps import steps
+from reporting.dashboard.orders_looking import look_at
+from reporting.dashboard.sources import Sources
 from reporting.history import position_at, report_at
 from reporting.projector import catch_up, open_projections
 from reporting.read_only import ReadOnlyDatabase
@@ -117,4 +120,21 @@ def test_a_batch_across_midnight_that_changes_a_closed_month_is_late(
     assert report_at(log, projections, 4, "USD") == (found, (late,))
     closed = report_at(log, projections, position_at(log, january), "USD")[0]
     assert as_json(closed)["totals"]["accepted"] == {"orders": 1, "cents": 100}
+    projections.close()
+
+
+def test_a_load_of_the_past_is_told_from_a_late_order(places: Places, log: Database) -> None:
+    january = datetime(1997, 1, 31, tzinfo=UTC)
+    put(log, [accepted("in time", "1997-01-30", 100)], january)
+    put(log, [accepted("loaded", "1996-12-30", 5), accepted("too", "1996-12-31", 6)], FEBRUARY)
+    put(log, [declined("late", "1997-01-31", 20)], FEBRUARY)
+    projections = open_projections(places.of("report"))
+    assert catch_up(log, projections) == 4
+    sources = Sources(log.place, projections.place, "USD")
+    loaded = {name: look_at(sources, name).loaded for name in ("in time", "loaded", "too", "late")}
+    assert loaded == {"in time": False, "loaded": True, "too": True, "late": False}
+    for name, marked in (("in time", 0), ("loaded", 0), ("late", 1)):
+        known = look_at(sources, name)
+        told = steps(name, known.events, loaded=known.loaded)
+        assert sum(each.late is not None for each in told) == marked
     projections.close()
