@@ -274,4 +274,8 @@ def _named(place: TopicPartition) -> str:
 
 def _beside_twins(facts: Sequence[Facts], now: datetime) -> list[Facts]:
     running = {each.name for each in facts if living(each.beats, now)}
-    return [replace(each, twin_runs=SOURCES[each.name].twin in running) for each in facts]
+    twins = {each.name: SOURCES[each.name].twin for each in facts}
+    return [
+        replace(each, twin=twins[each.name], twin_runs=twins[each.name] in running)
+        for each in facts
+    ]

@@ -1,6 +1,6 @@
 """How a service does: a word for it, and what is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -48,9 +48,9 @@ class Facts:
 
     `partitions` are named as people write them, ``orders[2]``, and are `None` while the broker
     doesn't say where they end; `stuck` are those with a record that waits too long already.
-    `twin_runs` says that another service over the same database has a living process: it
-    publishes the outbox of both, and does the work of one that was never started. One that is not
-    `needed` may be away though records wait: others do its work.
+    `twin` names another service over the same database, and `twin_runs` says that it has a living
+    process: it publishes the outbox of both, and does the work of one that was never started. One
+    that is not `needed` may be away though records wait: others do its work.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Facts:
     outbox: int = 0
     outbox_since: datetime | None = None
     early: int | None = None
+    twin: str | None = None
     twin_runs: bool = False
     needed: bool = True
     trouble: str | None = None
@@ -111,6 +112,25 @@ def judge_alone(facts: Facts, now: datetime) -> Verdict:
     alive, gone = living(facts.beats, now), missing(facts.beats, now)
     wrong = [] if alive else [f"{facts.name}: no process runs"]
     return Verdict(_word(facts, now, alive, gone), alive, gone, [*wrong, *_stuck(facts)])
+
+
+def where_orders_wait(services: Iterable[tuple[Facts, Verdict]]) -> str | None:
+    """In a sentence, which services new orders will wait for, since none of their processes runs.
+
+    A service that was stopped with nothing to do is not at fault, and so nothing is wrong; but
+    orders would not get past it. Of one with which something is wrong, that says enough.
+    """
+    known = list(services)
+    if not any(verdict.alive or facts.trouble for facts, verdict in known):
+        return "no service runs: new orders wait until the services are started"
+    away: dict[str, str] = {}
+    for facts, verdict in known:
+        idle = facts.needed and not facts.twin_runs and not verdict.alive and not verdict.wrong
+        if idle and facts.twin not in away:
+            away[facts.name] = f"{facts.name} or {facts.twin}" if facts.twin else facts.name
+    if not away:
+        return None
+    return f"new orders wait until there is a process of {', of '.join(away.values())}"
 
 
 def missing(beats: Sequence[Beat], now: datetime) -> list[Beat]:

@@ -29,6 +29,7 @@ from transport.clients import admin_client
 pytestmark = pytest.mark.slow
 
 SERVICES = ("order", "payment", "warehouse", "recorder")
+NO_SERVICE = "no service runs: new orders wait until the services are started"
 WATCH = [sys.executable, "-m", "cli.main", "status", "--watch"]
 
 
@@ -89,6 +90,7 @@ def test_an_empty_home_has_no_broker_and_stays_empty(tmp_path: Path) -> None:
     assert len(found["wrong"]) == 1, "a service that was never started is not missed"
     assert {each["status"] for each in found["services"].values()} == {"not running"}
     assert {each["lag"] for each in found["services"].values()} == {None}
+    assert found["waits"] == NO_SERVICE
     assert health(home, "order") == 1
     assert not home.path.exists()
 
@@ -103,6 +105,10 @@ def test_a_broker_without_topics_and_services_is_all_right(home: Home) -> None:
     assert home.shop("broker", "start").returncode == 0
     found = look(home)
     assert found["wrong"] == []
+    assert found["waits"] == NO_SERVICE
+    said = home.shop("status")
+    assert NO_SERVICE in said.stdout
+    assert "nothing is wrong" not in said.stdout
     assert found["broker"] == {"bootstrap_servers": servers_of(home), "reachable": True}
     assert not (home.path / "databases").exists()
 
@@ -153,6 +159,7 @@ def test_from_all_is_well_through_every_trouble(home: Home) -> None:
                 home, "all is well", lambda found: all_is_well(found) and found["log_position"]
             )
             the_shape_is_right(found)
+            assert found["waits"] is None
             assert {name: health(home, name) for name in SERVICES} == dict.fromkeys(SERVICES, 0)
             assert health(home, "responder") == 1
             first.kill()
@@ -170,6 +177,7 @@ def test_from_all_is_well_through_every_trouble(home: Home) -> None:
         found = look(home)
         assert found["services"]["warehouse"]["status"] == "not running"
         assert found["wrong"] == []
+        assert found["waits"] == "new orders wait until there is a process of warehouse"
 
         with service(home, "warehouse"):
             wait_until(home, "all is well again", all_is_well)

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.progress import Standing
-from domain.status import Beat, Facts, Word, judge, judge_alone, missing, stands_still
+from domain.status import (
+    Beat,
+    Facts,
+    Word,
+    judge,
+    judge_alone,
+    missing,
+    stands_still,
+    where_orders_wait,
+)
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DONE = {"orders[0]": Standing(10, 10)}
@@ -79,6 +88,49 @@ def test_a_word_and_what_is_wrong(facts: dict[str, Any], word: Word, wrong: int)
 )
 def test_a_health_check_judges_life_and_progress_only(facts: dict[str, Any], wrong: int) -> None:
     assert len(judge_alone(Facts("order", **facts), NOW).wrong) == wrong
+
+
+def shop(running: str, **others: dict[str, Any]) -> list[Facts]:
+    """All services, of which some run."""
+    twins = {"payment": "responder", "responder": "payment"}
+    return [
+        Facts(
+            name,
+            **{
+                "beats": [ALIVE] if name in running.split() else [],
+                "partitions": DONE,
+                "twin": twins.get(name),
+                "twin_runs": twins.get(name) in running.split(),
+                "needed": name != "projector",
+                **others.get(name, {}),
+            },
+        )
+        for name in ("order", "payment", "responder", "warehouse", "recorder", "projector")
+    ]
+
+
+NOBODY = "no service runs: new orders wait until the services are started"
+ORDER = "new orders wait until there is a process of order"
+
+
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [
+        (shop(""), NOBODY),
+        (shop("", order={"partitions": LAG}, recorder={"beats": [DEAD]}), NOBODY),
+        (shop("", order={"trouble": "can't be read"}), f"{ORDER.removesuffix('order')}payment or"),
+        (shop("order payment warehouse recorder"), None),
+        (shop("order responder warehouse recorder"), None),
+        (shop("payment warehouse recorder"), ORDER),
+        (shop("order warehouse"), "process of payment or responder, of recorder"),
+        (shop("order payment warehouse recorder", projector={"needed": True}), "of projector"),
+        # That is said already, as something that is wrong.
+        (shop("payment warehouse recorder", order={"partitions": LAG}), None),
+    ],
+)
+def test_where_new_orders_would_wait(services: list[Facts], said: str | None) -> None:
+    found = where_orders_wait((facts, judge(facts, NOW)) for facts in services)
+    assert found is None if said is None else said in (found or "")
 
 
 def test_a_process_that_was_started_again_is_not_missed() -> None:
