@@ -299,7 +299,7 @@ class Requester:
             steps.done(unusable)
         for correlation_id, outcome, of in settled:
             about = _any_try if of is None else partial(concerns, of.said)
-            if not self._pending.answer(correlation_id, outcome, about):
+            if not self._pending.answer(correlation_id, outcome, about) and of is not None:
                 ids = {"correlation_id": correlation_id}
                 line = f"reply to {correlation_id} came late, or twice, or not to us"
                 self._said.say(logging.INFO, "not awaited", line, ids)
