@@ -79,7 +79,7 @@ def demo(
             _print_report(settings)
             _say_what_came_of_it(err, placed, seconds)
             if stay:
-                page = page_url(LOOPBACK, port)
+                page = f"{page_url(LOOPBACK, port)}{settings.dashboard_base_path}"
                 err.print(f"The dashboard is at {page}. Ctrl-C stops everything.")
                 _stay(supervisor)
         finally:
