@@ -77,6 +77,7 @@ def place(
         ShopError: the file can't be read.
         BrokerError: the broker doesn't take the events; the orders are kept, and what is not
             published yet is by the next call or by the running order service.
+        StoreError: another process publishes them, and doesn't get on; they are kept as well.
     """
     orders, refused = read_purchases(file, settings.currency)
     orders = orders[:limit]

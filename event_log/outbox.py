@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Index, func, select, update
 from sqlmodel import Field, SQLModel
 
 from event_log.database import Database, Int64, pack_headers, table_of, unpack_headers
+from event_log.holding import HELD_FOR_SECONDS
 from event_log.statements import among
 from transport.records import Outgoing
 
@@ -72,16 +73,33 @@ class Relay:
     publishing and marking sends the batch again; receivers know it by its ids.
     """
 
-    def __init__(self, database: Database, publisher: Publishes, batch: int = 5000) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publishes,
+        batch: int = 5000,
+        held_for: float = HELD_FOR_SECONDS,
+    ) -> None:
+        """Publish by `publisher`.
+
+        Args:
+            database: has the outbox.
+            publisher: sends the records.
+            batch: most records at a time.
+            held_for: seconds that another relay is waited for.
+        """
         self._database = database
         self._publisher = publisher
         self._batch = batch
+        self._held_for = held_for
 
     def drain(self) -> int:
         """Publish what waits, batch by batch; returns how many records that were.
 
         Raises:
             BrokerError: the brokers didn't take a batch; it stays in the outbox.
+            StoreError: another relay holds the outbox for too long, or the database can't be
+                written.
         """
         total = 0
         while count := self._publish_batch():
@@ -89,7 +107,7 @@ class Relay:
         return total
 
     def _publish_batch(self) -> int:
-        with self._database.alone("relay", wait=True):
+        with self._database.alone("relay", within=self._held_for):
             with self._database.reading() as connection:
                 rows = connection.execute(
                     select(_outbox).where(_waits).order_by(_outbox.c.id).limit(self._batch)

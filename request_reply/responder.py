@@ -17,7 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from domain.errors import AccessDenied, BrokerError, ContractError
+from domain.errors import AccessDenied, BrokerError, ContractError, StoreError
 from event_log.outbox import Publishes, Relay
 from request_reply.partitions import KnowsPartitions, Partitions
 from request_reply.requests import (
@@ -77,7 +77,8 @@ class Responder:
         self._batch = batch
         self._clock = clock
         self._partitions = partitions or Partitions(servers)
-        self._relay = Relay(service.database, publisher)
+        # Another relay of the same outbox sends them as well: requests don't wait for it.
+        self._relay = Relay(service.database, publisher, held_for=1.0)
         self._letters_wait = True
         self._letters_try_at = 0.0
 
@@ -160,7 +161,7 @@ class Responder:
             return
         try:
             self._relay.drain()
-        except BrokerError as error:
+        except (BrokerError, StoreError) as error:
             self._letters_try_at = monotonic() + LETTERS_PAUSE_SECONDS
             _log.warning("dead letters wait in the outbox: %s", error)
         else:
