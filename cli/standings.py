@@ -18,6 +18,7 @@ from domain.status import Facts, living, stands_still
 from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
+from event_log.outbox import OutboxRow, set_aside
 from reporting.progress import LogView
 from reporting.projector import LOG, ProjectedRow, position, projected
 from request_reply.responder import GROUP
@@ -121,12 +122,19 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
     try:
         known = looked_up(
             settings.database("dead_letters"),
-            lambda connection: (next_offsets(connection), _open_letters(connection)),
-            *(LetterRow, LetterActionRow, PositionRow),
+            lambda connection: (
+                next_offsets(connection),
+                _open_letters(connection),
+                set_aside(connection),
+            ),
+            *(LetterRow, LetterActionRow, PositionRow, OutboxRow),
         )
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"dead letters: {error}"])
-    read, counts = known or ({}, {})
+    read, counts, refused = known or ({}, {}, ())
+    if refused:
+        why = f"dead letters: {len(refused):,} were sent and are not out: {refused[0]}"
+        found = replace(found, troubles=[*found.troubles, why])
     for topic in TOPICS:
         for place, end in ends.items():
             unread = max(0, end - read.get(place, 0))
@@ -185,6 +193,7 @@ def _without_broker(name: str, known: Stored | StoreError) -> Facts:
         outbox=known.outbox,
         outbox_since=known.outbox_since,
         early=known.early,
+        refused=known.refused,
     )
 
 

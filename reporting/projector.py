@@ -19,7 +19,7 @@ from domain.errors import StoreError
 from event_log.database import Database, Int64, Place, table_of
 from event_log.inbox import PositionRow
 from event_log.log import GENESIS, EventRow
-from event_log.statements import insert_or_replace
+from event_log.statements import end_of_batch, insert_or_replace
 from event_log.workers import HeartbeatRow
 from reporting.projection import Key, Projection, Row, Told, shadow_table
 from reporting.projections import all_projections
@@ -67,7 +67,8 @@ _events = table_of(EventRow)
 # Past the types of the columns: times stay text, which is a third of the cost.
 _TOLD = text(
     "SELECT position, type || '.v' || version, body, business_time, published_time, "
-    "recorded_time, hash FROM event_log WHERE position > :after ORDER BY position LIMIT :most"
+    "recorded_time, hash FROM event_log WHERE position > :after AND position <= :last "
+    "ORDER BY position"
 )
 
 
@@ -246,7 +247,11 @@ def read_told(log: Database, after: int, limit: int) -> list[Told]:
         StoreError: a position is missing, or a body can't be read.
     """
     with log.reading() as connection:
-        rows = connection.execute(_TOLD, {"after": after, "most": limit}).all()
+        ahead = _events.c.position > after
+        last = end_of_batch(connection, _events.c.position, [_events.c.body], ahead, limit)
+        if last is None:
+            return []
+        rows = connection.execute(_TOLD, {"after": after, "last": last}).all()
     told = []
     for wanted, (found, name, body, *rest) in enumerate(rows, after + 1):
         if found != wanted:

@@ -49,6 +49,7 @@ from services.order import SOURCE
 from services.telemetry import telemetry
 from transport.clients import consumer_client, producer_client
 from transport.envelope import Headers
+from transport.reading import take
 from transport.records import Record, outgoing, record_of
 from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, TopicPartition
@@ -263,10 +264,7 @@ class Requester:
         try:
             self._position(consumer)
             while not self._stopping.is_set():
-                message = consumer.poll(0.1)
-                if message is None:
-                    continue
-                messages = [message, *consumer.consume(MOST_REPLIES_AT_ONCE, timeout=0)]
+                messages = take(consumer, MOST_REPLIES_AT_ONCE, 0.1)
                 refuse_denied(messages)
                 records = [record_of(each) for each in messages if each.error() is None]
                 if records:

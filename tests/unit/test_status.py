@@ -49,6 +49,7 @@ ALIVE, DEAD = beat(600, 2), beat(600, 20)
         ({"beats": [ALIVE], "outbox": 3}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(59)}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(61)}, Word.IDLE, 1),
+        ({"beats": [ALIVE], "refused": ["topic orders: too large"] * 2}, Word.IDLE, 1),
         ({"trouble": "database x can't be read"}, Word.UNKNOWN, 1),
     ],
 )
