@@ -111,7 +111,7 @@ def placing(service: OrderService, file: Path, purchases: Purchases) -> Iterator
     lock = f"placing-{sha256(data_set.encode()).hexdigest()[:16]}"
     with ExitStack() as stack:
         try:
-            stack.enter_context(service.database.alone(lock, wait=False))
+            stack.enter_context(service.database.alone(lock))
         except StoreError as error:
             raise PurchaseFileError(
                 f"purchases of {data_set!r} are being placed by another process: wait for its end"
@@ -143,6 +143,7 @@ def place(
         PurchaseFileError: the file can't be read, or is not the one that was placed under its name.
         BrokerError: the broker doesn't take the events; the orders are kept, and what is not
             published yet is by the next call or by the running order service.
+        StoreError: another process publishes them, and doesn't get on; they are kept as well.
     """
     purchases = read_purchases(file, settings.currency, data_set)
     orders = purchases.orders[:limit]

@@ -17,6 +17,7 @@ from domain.status import Facts, living, stands_still
 from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
+from event_log.outbox import OutboxRow, set_aside
 from reporting.progress import LogView
 from reporting.projector import LOG, ProjectedRow, position, projected
 from reporting.set_aside import SetAsideRow, StoppedRow, all_aside, stopped
@@ -68,9 +69,9 @@ class Found:
     """All that one look found; `None` is what nobody knows.
 
     `troubles` say what is wrong, or not known, beside broker and services. `held_up` are partitions
-    whose records wait for somebody's open transaction, and since when; `set_aside` says which events
-    the report goes on without. `broker_asked` is not so where only a service was looked at that
-    needs none.
+    whose records wait for somebody's open transaction, and since when; `set_aside` says which
+    events the report goes on without. `broker_asked` is not so where only a service was looked at
+    that needs none.
     """
 
     servers: Servers | None
@@ -126,12 +127,19 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
     try:
         known = looked_up(
             settings.database("dead_letters"),
-            lambda connection: (next_offsets(connection), _open_letters(connection)),
-            *(LetterRow, LetterActionRow, PositionRow),
+            lambda connection: (
+                next_offsets(connection),
+                _open_letters(connection),
+                set_aside(connection),
+            ),
+            *(LetterRow, LetterActionRow, PositionRow, OutboxRow),
         )
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"dead letters: {error}"])
-    read, counts = known or ({}, {})
+    read, counts, refused = known or ({}, {}, ())
+    if refused:
+        why = f"dead letters: {len(refused):,} were sent and are not out: {refused[0]}"
+        found = replace(found, troubles=[*found.troubles, why])
     came_from = {dead_letter_topic(topic.name): topic.name for topic in TOPICS}
     for place, standing in cluster.standings(ends, read).items():
         if standing.lag:
@@ -224,6 +232,7 @@ def _without_broker(name: str, known: Stored | StoreError) -> Facts:
         outbox=known.outbox,
         outbox_since=known.outbox_since,
         early=known.early,
+        refused=known.refused,
     )
 
 

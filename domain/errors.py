@@ -15,11 +15,15 @@
     ├── BrokerError            the broker can't be had, started or reached
     │   ├── NotLetIn           it is there, and password, certificate or protocol is the wrong one
     │   ├── AccessDenied       a right that this process's principal doesn't have
+    │   ├── RecordsRefused     records that the broker will not take, now or later
     │   └── JarError           a jar that can't be downloaded, or isn't the one recorded
     ├── StoreError             a database that can't be used as it is
     │   └── ForeignCluster     a database that was fed by another Kafka cluster
     └── OffsetGap              records that the topic no longer has, and nobody handled
 """
+
+from collections.abc import Mapping
+from typing import Self
 
 
 class ShopError(Exception):
@@ -32,6 +36,16 @@ class MoneyError(ShopError):
 
 class ContractError(ShopError):
     """A record that breaks its contract; it is kept as a dead letter."""
+
+    def kept(self) -> Self:
+        """The error without its traceback, to be kept beside what it is about.
+
+        A traceback holds all that was at hand where it was raised, and through who called there
+        also the list that the error is kept in: a circle, whose records would stay in memory until
+        the next garbage collection.
+        """
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
 
 class MalformedRecord(ContractError):
@@ -72,6 +86,16 @@ class NotLetIn(BrokerError):
 
 class AccessDenied(BrokerError):
     """Something that the broker doesn't let this process's principal do."""
+
+
+class RecordsRefused(BrokerError):
+    """Records that the broker will not take as they are; all others of their batch arrived."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        """By place in the batch, why each was refused."""
+        self.reasons = reasons
+        why = next(iter(reasons.values()))
+        super().__init__(f"{len(reasons)} records are refused, and would be again; one is {why}")
 
 
 class JarError(BrokerError):

@@ -48,6 +48,7 @@ class Facts:
 
     `partitions` are named as people write them, ``orders[2]``, and are `None` while the broker
     doesn't say where they end; `stuck` are those with a record that waits too long already.
+    `refused` says why records of the outbox were set aside, which the broker will not take.
     `twin` names another service over the same database, and `twin_runs` says that it has a living
     process: it publishes the outbox of both, and does the work of one that was never started. One
     that is not `needed` may be away though records wait: others do its work.
@@ -62,6 +63,7 @@ class Facts:
     outbox_since: datetime | None = None
     early: int | None = None
     twin: str | None = None
+    refused: Sequence[str] = ()
     twin_runs: bool = False
     needed: bool = True
     trouble: str | None = None
@@ -212,6 +214,21 @@ def _stuck(facts: Facts) -> list[str]:
 
 
 def _outbox(facts: Facts, now: datetime, *, relayed: bool) -> list[str]:
+    return [*_refused(facts), *_waiting(facts, now, relayed=relayed)]
+
+
+def _refused(facts: Facts) -> list[str]:
+    if not facts.refused:
+        return []
+    count = len(facts.refused)
+    records, they = ("1 record", "it is") if count == 1 else (f"{count:,} records", "they are")
+    return [
+        f"{facts.name}: the broker will not take {records} of the outbox as {they} "
+        f"({facts.refused[0]}): mend the topic and start {facts.name} again, which tries once more"
+    ]
+
+
+def _waiting(facts: Facts, now: datetime, *, relayed: bool) -> list[str]:
     if not facts.outbox:
         return []
     what = f"{facts.name}: {_records(facts.outbox)} in the outbox"

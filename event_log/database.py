@@ -25,6 +25,7 @@ from tenacity import (
 
 from domain.errors import ForeignCluster, StoreError
 from event_log import revisions
+from event_log.holding import still_held
 from event_log.postgres import PostgresSchema
 from event_log.sqlite import SqliteFile
 
@@ -90,8 +91,14 @@ class Backend(Protocol):
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""
 
-    def alone(self, engine: Engine, purpose: str, *, wait: bool) -> AbstractContextManager[bool]:
-        """Hold a lock for a purpose; gives whether it is held."""
+    def blocker(self, engine: Engine, error: BaseException) -> str | None:
+        """Who holds the lock that was waited for; `None` where it was none, or nobody knows."""
+
+    def alone(self, engine: Engine, purpose: str, *, within: float) -> AbstractContextManager[bool]:
+        """Hold a lock for a purpose, taken within so many seconds; gives whether it is held."""
+
+    def holder(self, engine: Engine, purpose: str) -> str | None:
+        """Who holds the lock for a purpose; `None` if nobody knows."""
 
     def now(self, connection: Connection) -> datetime:
         """The time (UTC, aware) by the clock that all have in common who write there."""
@@ -189,15 +196,20 @@ class Database:
             engine.dispose()
 
     @contextmanager
-    def alone(self, purpose: str, *, wait: bool) -> Iterator[None]:
+    def alone(self, purpose: str, *, within: float = 0) -> Iterator[None]:
         """Do what no other process, and no other thread, does to this database at the same time.
 
+        Args:
+            purpose: what it is.
+            within: seconds that another one is waited for.
+
         Raises:
-            StoreError: another one does, and it is not to be waited for.
+            StoreError: another one does it still; says which process that is.
         """
-        with self.backend.alone(self.engine, purpose, wait=wait) as held:
+        with self.backend.alone(self.engine, purpose, within=within) as held:
             if not held:
-                raise StoreError(f"another {purpose} of {self} is running: wait for it, or stop it")
+                holder = self.backend.holder(self.engine, purpose)
+                raise still_held(purpose, self, within, holder)
             yield
 
     def in_transaction(self, work: Callable[[Connection], Result]) -> Result:
@@ -227,8 +239,12 @@ class Database:
                 raise
             lasting = f" for {RETRY_FOR_SECONDS} s" if passing else ""
             raise StoreError(
-                f"database {self} could not be written{lasting}: {reason(error)}"
+                f"database {self} could not be written{lasting}: {self._why(error)}"
             ) from error
+
+    def _why(self, error: BaseException) -> str:
+        who = self.backend.blocker(self.engine, error)
+        return f"{reason(error)}; its write lock is held by {who}" if who else reason(error)
 
     def _say_why(self, state: RetryCallState) -> None:
         for tell in on_retry:
@@ -236,7 +252,7 @@ class Database:
         why = state.outcome.exception() if state.outcome else None
         _log.warning(
             "database %s can't be written, attempt %d, trying again: %s",
-            *(self, state.attempt_number, reason(why) if why else ""),
+            *(self, state.attempt_number, self._why(why) if why else ""),
         )
 
     def bind_to_cluster(self, cluster_id: str) -> None:

@@ -14,7 +14,7 @@ from domain.errors import ContractError, IdReused, StoreError
 from domain.identity import message_id_of
 from event_log.database import Database, Int64, UtcTime, table_of
 from event_log.inbox import id_reused
-from event_log.statements import among, append_only, insert_new
+from event_log.statements import among, append_only, end_of_batch, insert_new
 from transport.codec import decode, type_name
 from transport.envelope import format_time
 from transport.records import Delivery
@@ -89,6 +89,9 @@ class Appended(NamedTuple):
 
 _events = table_of(EventRow)
 _repeats = table_of(RepeatRow)
+
+SIZED = [_events.c[name] for name in ("source", "subject", "correlation_id", "body")]
+"""What may be large in a row of the log."""
 
 append_only(_events, "the event log is append-only")
 
@@ -174,15 +177,16 @@ def read(database: Database, after: int = 0, limit: int | None = None) -> Iterat
     while limit is None or limit > 0:
         size = READ_BATCH if limit is None else min(READ_BATCH, limit)
         with database.reading() as connection:
+            ahead = _events.c.position > after
+            last = end_of_batch(connection, _events.c.position, SIZED, ahead, size)
+            if last is None:
+                return
             rows = connection.execute(
                 select(_events)
-                .where(_events.c.position > after)
+                .where(ahead, _events.c.position <= last)
                 .order_by(_events.c.position)
-                .limit(size)
             ).all()
         yield from map(RecordedEvent._make, rows)
-        if len(rows) < size:
-            return
         after = rows[-1].position
         limit = None if limit is None else limit - len(rows)
 

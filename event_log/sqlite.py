@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +13,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from domain.errors import StoreError
+from event_log.holding import holder_of_byte, process_name
 from event_log.revisions import unnumbered
 from transport.private_files import FILE, keep_others_out, make_file, make_folder
 
 BUSY_TIMEOUT_SECONDS = 10
+
+_WRITE_LOCK_BYTE = 120
+"""Of the file ``-shm``: who writes holds it (SQLite's WAL-index format, `WAL_WRITE_LOCK`)."""
 
 _PASSING = frozenset(
     {
@@ -76,17 +80,29 @@ class SqliteFile:
         # The low byte is the kind, the rest says which of that kind.
         return isinstance(error, OperationalError) and code is not None and code & 0xFF in _PASSING
 
+    def blocker(self, engine: Engine, error: BaseException) -> str | None:
+        """Who holds the lock that was waited for; `None` where it was none, or nobody knows."""
+        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+        if code is None or code & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return None
+        pid = holder_of_byte(self.path.with_name(f"{self.path.name}-shm"), _WRITE_LOCK_BYTE)
+        return None if pid is None else f"process {pid} of this machine"
+
     @contextmanager
-    def alone(self, engine: Engine, purpose: str, *, wait: bool) -> Iterator[bool]:
+    def alone(self, engine: Engine | None, purpose: str, *, within: float) -> Iterator[bool]:
         """Hold a lock file beside the database; gives whether it is held."""
         # The lock ends with its process, however that ends.
-        lock = FileLock(f"{self.path}.{purpose}", mode=FILE)
+        file = self._lock_file(purpose)
+        lock = FileLock(file, mode=FILE)
         try:
-            lock.acquire(blocking=wait)
+            lock.acquire(timeout=within)
         except Timeout:
             yield False
             return
         try:
+            # For who waits: the lock is the file's, whatever is in it, and on a full disk nothing.
+            with suppress(OSError):
+                file.write_text(process_name())
             yield True
         finally:
             lock.release()
@@ -94,6 +110,17 @@ class SqliteFile:
     def now(self, _connection: Connection) -> datetime:
         """The host's clock: a file is written by one host."""
         return datetime.now(UTC)
+
+    def holder(self, engine: Engine | None, purpose: str) -> str | None:
+        """Who holds the lock for a purpose, or held it last; `None` if nobody knows."""
+        try:
+            name = self._lock_file(purpose).read_text()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return f"process {name}" if name else None
+
+    def _lock_file(self, purpose: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{purpose}")
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -22,8 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.errors import StoreError
 from event_log.database import Database, Place, reason, table_of
 from event_log.inbox import PositionRow, next_offsets
-from event_log.log import GENESIS, READ_BATCH, EventRow
+from event_log.log import GENESIS, READ_BATCH, SIZED, EventRow
 from event_log.revisions import is_current, unnumbered
+from event_log.statements import end_of_batch
 from reporting.proof import Failure, Finding, Head, Progress
 from reporting.proof_rows import Checked, as_chained, check_rows, gap
 from reporting.read_only import ReadOnlyDatabase, has_tables
@@ -39,8 +40,9 @@ _ROWS = (
 _FIRST = "SELECT min(position) FROM event_log"
 _NEXT = text(
     f"SELECT {_COLUMNS} FROM event_log "  # noqa: S608 the table's own columns
-    f"WHERE position > :after AND position <= :until ORDER BY position LIMIT {READ_BATCH}"
+    "WHERE position > :after AND position <= :until ORDER BY position"
 )
+_position = table_of(EventRow).c.position
 
 
 def open_log_to_prove(place: Place) -> ReadOnlyDatabase:
@@ -139,12 +141,12 @@ def prove_rows(
     checked = Checked(0, GENESIS, _before_the_first(first))
     while checked.failure is None and checked.position < head.position:
         with log.reading() as connection:
-            rows = connection.execute(_NEXT, {"after": checked.position, "until": head.position})
+            ahead = (_position > checked.position) & (_position <= head.position)
+            last = end_of_batch(connection, _position, SIZED, ahead, READ_BATCH)
+            rows = connection.execute(_NEXT, {"after": checked.position, "until": last or 0})
             found = check_rows(checked, map(tuple, rows), aside)
         # A log without the row is shorter than it was: `head` was read from it.
-        gone = found.failure is None and found.position < min(
-            checked.position + READ_BATCH, head.position
-        )
+        gone = found.failure is None and last is None
         checked = found._replace(failure=gap(found.position, None)) if gone else found
         progress(checked.position, head.position)
     return Finding({"positions": checked.position}, failure=checked.failure)

@@ -16,6 +16,7 @@ import msgspec
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOrder, OrderShipped
 from domain.errors import ContractError
 from reporting.proof import Failure
+from transport.bounds import BATCH_BYTES
 from transport.codec import decode
 from transport.envelope import format_time
 
@@ -23,6 +24,8 @@ RawRow = tuple[Any, ...]
 """A row of the log as the database holds it, in the order of its columns."""
 
 TOGETHER = 100
+
+_BODY = 14
 
 _TIME_LENGTH = 27
 _SHORT = (".000000Z", "Z")
@@ -50,12 +53,24 @@ def check_rows(before: Checked, rows: Iterable[RawRow], aside: Collection[int] =
     """
     checked = before
     coming = iter(rows)
-    while checked.failure is None and (some := list(islice(coming, TOGETHER))):
+    while checked.failure is None and (some := _together(coming)):
         if _all_right(checked, some):
             checked = Checked(some[-1][0], some[-1][-1])
         else:
             checked = _check_each(checked, some, aside)
     return checked
+
+
+def _together(rows: Iterator[RawRow]) -> list[RawRow]:
+    """The next rows, as many as are checked at once; fewer where they are large."""
+    some = list(islice(rows, 1))
+    size = 0
+    for row in islice(rows, TOGETHER - 1) if some else ():
+        some.append(row)
+        size += len(row[_BODY] or b"")
+        if size >= BATCH_BYTES:
+            break
+    return some
 
 
 def link(before: bytes, row: RawRow) -> bytes:
@@ -92,7 +107,7 @@ def _all_right(before: Checked, rows: Sequence[RawRow]) -> bool:
     """Whether all rows are right, and written as the recorder and our own services write them."""
     columns = list(zip(*rows, strict=True))
     kinds = zip(columns[2], columns[3], strict=True)
-    bodies, hashes = columns[14], columns[15]
+    bodies, hashes = columns[_BODY], columns[15]
     following = range(before.position + 1, before.position + 1 + len(rows))
     try:
         links = zip((before.hash, *hashes[:-1]), _hashed(columns), strict=True)

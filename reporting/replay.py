@@ -81,7 +81,7 @@ def replay(
             another replay runs.
     """
     views = [shadow(projection) for projection in chosen]
-    with projections.alone("replay", wait=False):
+    with projections.alone("replay"):
         projector.refuse_another_log(log, projections, map(live, chosen))
         projections.in_transaction(partial(_prepare, log, views, bool(again)))
         began = _least(projections, views)

@@ -97,7 +97,7 @@ def understand_request(
     try:
         address = return_address(record.headers)
     except ContractError as why:
-        return Unaddressed(record, why)
+        return Unaddressed(record, why.kept())
     if address.topic not in reply_topics:
         allowed = ", ".join(sorted(reply_topics))
         return Unaddressed(

@@ -17,7 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from domain.errors import AccessDenied, BrokerError, ContractError
+from domain.errors import AccessDenied, BrokerError, ContractError, RecordsRefused, StoreError
 from event_log.outbox import Publishes, Relay
 from request_reply.partitions import KnowsPartitions, Partitions
 from request_reply.requests import (
@@ -31,6 +31,7 @@ from request_reply.verdicts import NAME, Verdicts, after
 from services.payment import PaymentService
 from services.telemetry import telemetry
 from transport.clients import consumer_client
+from transport.reading import take
 from transport.records import Record, record_of
 from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, TopicPartition
@@ -77,7 +78,8 @@ class Responder:
         self._batch = batch
         self._clock = clock
         self._partitions = partitions or Partitions(servers)
-        self._relay = Relay(service.database, publisher)
+        # Another relay of the same outbox sends them as well: requests don't wait for it.
+        self._relay = Relay(service.database, publisher, held_for=1.0)
         self._letters_wait = True
         self._letters_try_at = 0.0
 
@@ -133,7 +135,11 @@ class Responder:
             if verdict.answer is not None and not isinstance(verdict.asked, Unaddressed)
         ]
         if replies:
-            self._publisher.publish(replies)
+            try:
+                self._publisher.publish(replies)
+            except RecordsRefused as error:
+                # The decisions stand; who asks again is told again.
+                _log.error("the broker does not take %d replies: %s", len(error.reasons), error)
         self._send_letters()
 
     def _understand(self, records: Sequence[Record]) -> list[Request | BrokenRequest | Unaddressed]:
@@ -160,7 +166,7 @@ class Responder:
             return
         try:
             self._relay.drain()
-        except BrokerError as error:
+        except (BrokerError, StoreError) as error:
             self._letters_try_at = monotonic() + LETTERS_PAUSE_SECONDS
             _log.warning("dead letters wait in the outbox: %s", error)
         else:
@@ -192,12 +198,7 @@ class Responder:
     def _take(self, consumer: Consumer) -> list[Record]:
         """The first request that comes, and what else is there by then."""
         try:
-            first = consumer.poll(0.1)
-            if first is None:
-                return []
-            messages = [first]
-            if self._batch > 1:
-                messages += consumer.consume(self._batch - 1, timeout=0)
+            messages = take(consumer, self._batch, 0.1)
         except KafkaException as error:
             raise self._unread(error.args[0]) from error
         records = []

@@ -155,7 +155,7 @@ def _understand_all(
         try:
             deliveries.append(understand_carried(record))
         except ContractError as error:
-            broken.append((record, error))
+            broken.append((record, error.kept()))
     return deliveries, broken
 
 

@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 from domain.letters import Action, LetterState, state_after
 from event_log.database import Int64, UtcTime, pack_headers, table_of, unpack_headers
 from event_log.statements import append_only, insert_new
-from transport.envelope import format_time, parse_time
+from transport.envelope import Headers, format_time, parse_time
 from transport.letters import DeadLetter, Failure
 
 
@@ -96,13 +96,12 @@ class Letter:
 def all_letters(connection: Connection, *, with_bodies: bool = True) -> list[Letter]:
     """All letters, oldest first: those of one record are one.
 
-    A few thousand bodies may be more than memory should hold: without them, each is null.
+    A few thousand bodies may be more than memory should hold, and so may keys and headers: without
+    bodies, each letter is without any of the three.
     """
+    left_out = () if with_bodies else ("key", "headers", "body")
     letters, actions = (
-        [
-            null().label("body") if each.name == "body" and not with_bodies else each
-            for each in table.c
-        ]
+        [null().label(each.name) if each.name in left_out else each for each in table.c]
         for table in (_letters, _actions)
     )
     done: dict[tuple[str, int, int], list[Row[Any]]] = {}
@@ -200,7 +199,7 @@ def _letter(rows: Sequence[Row[Any]], actions: Sequence[Row[Any]]) -> Letter:
     letter = came
     for action in actions:
         if action.action == Action.EDITED:
-            headers = unpack_headers(action.headers)
+            headers = _headers(action.headers)
             letter = replace(came, key=action.key, headers=headers, body=action.body)
     return Letter(
         name=came.failure.name,
@@ -216,9 +215,13 @@ def _dead_letter(row: Row[Any]) -> DeadLetter:
     when = format_time(row.time)
     return DeadLetter(
         row.key,
-        unpack_headers(row.headers),
+        _headers(row.headers),
         row.body,
         Failure(row.reason, row.service, row.topic, row.partition, row.offset, when),
         row.tries,
         _unpack_history(row.history),
     )
+
+
+def _headers(packed: bytes | None) -> Headers:
+    return [] if packed is None else unpack_headers(packed)

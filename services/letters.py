@@ -67,7 +67,7 @@ class LetterDesk:
                     self._keep(place, records, now, refused)
 
     def letters(self, *, with_bodies: bool = True) -> list[Letter]:
-        """All letters, oldest first; without bodies, each of them is null."""
+        """All letters, oldest first; without bodies, none has its key and headers either."""
         with self.database.reading() as connection:
             return all_letters(connection, with_bodies=with_bodies)
 
@@ -138,13 +138,15 @@ class LetterDesk:
         """
 
         def work(connection: Connection) -> int:
-            # Read here, and not before: two that send at once must not both find it open.
-            letters = [_named(connection, name) for name in dict.fromkeys(names)]
-            for letter in letters:
+            sent = 0
+            for name in dict.fromkeys(names):
+                # Read here, and not before: two that send at once must not both find it open.
+                letter = _named(connection, name)
                 if letter.state is not LetterState.OPEN and not closed_too:
                     raise ShopError(f"{_closed(letter)}; --again sends it nevertheless")
                 keep_action(connection, letter, Action.SENT, "", now, None)
-            return enqueue(connection, [_on_its_way(letter, largest or {}) for letter in letters])
+                sent += enqueue(connection, [_on_its_way(letter, largest or {})])
+            return sent
 
         return self.database.in_transaction(work)
 
@@ -193,11 +195,13 @@ def _closed(letter: Letter) -> str:
 
 
 def _on_its_way(letter: Letter, largest: Mapping[str, int]) -> Outgoing:
-    sent = again(letter.letter, to_its_partition=letter.letter.key == letter.came.key)
-    size, bound = size_of(sent), largest.get(sent.topic)
+    bound = largest.get(letter.letter.failure.topic)
+    its_own = letter.letter.key == letter.came.key
+    sent = again(letter.letter, to_its_partition=its_own, largest=bound)
+    size = size_of(sent)
     if bound is not None and size > bound:
         raise ShopError(
-            f"{letter.name} has {size:,} bytes with its history, and topic {sent.topic} takes "
+            f"{letter.name} has {size:,} bytes without its history, and topic {sent.topic} takes "
             f"{bound:,}: make it smaller, or raise the topic's max.message.bytes"
         )
     return sent

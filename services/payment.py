@@ -112,7 +112,7 @@ class PaymentService:
                     )
                 answer = authorize(account, order)
             except ContractError as error:
-                answers.append(error)
+                answers.append(error.kept())
                 continue
             account.apply(answer)
             decided.append(answer)

@@ -28,6 +28,7 @@ from event_log.inbox import advance, next_offsets
 from services.batch import Service, Spent, handle_batch
 from services.telemetry import telemetry
 from services.watchdog import STALLED_AFTER_SECONDS, watched
+from streams.bounded import Hand, fetch_by_bytes
 from streams.denials import denial, say_denials_briefly
 from streams.faust_app import FaustWorker, faust_app
 from streams.lean import RawSchema
@@ -115,6 +116,7 @@ class Worker:
     def _run(self) -> None:
         uvloop.install()
         pass_over_what_is_unreadable()
+        fetch_by_bytes()
         say_denials_briefly()
         # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
         gc.freeze()
@@ -150,6 +152,8 @@ class Worker:
     async def _consume(self, stream: Any) -> None:
         settings = self._settings
         loop = asyncio.get_running_loop()
+        hand = Hand(stream)
+        stream.add_processor(hand)
         async for events in stream.noack_take(settings.batch, within=settings.within):
             records = [_record(event.message) for event in events]
             try:
@@ -160,6 +164,9 @@ class Worker:
             self._took_at = monotonic()
             for event in events:
                 await stream.ack(event)
+            # Not kept while the next ones come in: they may be large.
+            del events, records
+            hand.empty()
 
     async def _take_what_was_left(self) -> None:
         """Read what Faust dropped at the end of a partition, where no later record shows the gap.

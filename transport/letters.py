@@ -32,6 +32,9 @@ MAX_HISTORY = 20
 MAX_PAST_REASON = 300
 """Characters of an earlier reason: a record sent again must still fit into its own topic."""
 
+MAX_HISTORY_BYTES = 20_000
+"""What all earlier failures may have, encoded; the oldest of more are left out."""
+
 MAX_CARRIED_BYTES = MAX_RECORD_BYTES - 50_000
 """What key, headers and body of a letter may have: no dead-letter topic takes more, with the rest.
 
@@ -151,19 +154,29 @@ def read_letter(record: Record) -> DeadLetter:
     return DeadLetter(record.key, headers, record.value, failure, tries, history)
 
 
-def again(letter: DeadLetter, *, to_its_partition: bool = True) -> Outgoing:
+def again(
+    letter: DeadLetter, *, to_its_partition: bool = True, largest: int | None = None
+) -> Outgoing:
     """The record that takes a letter back to where it came from, with the history of its failures.
 
-    `to_its_partition` is for a letter whose key is as it was; else the key says where.
+    Args:
+        letter: the letter.
+        to_its_partition: for a letter whose key is as it was; else the key says where.
+        largest: what its topic takes, in bytes: so much of the history as has room goes along.
     """
-    past = _Past(letter.tries, _newest([*letter.history, letter.failure]))
-    return Outgoing(
-        topic=letter.failure.topic,
-        key=letter.key,
-        headers=[*letter.headers, (_HISTORY, _encode(past))],
-        body=letter.body,
-        partition=letter.failure.partition if to_its_partition else None,
-    )
+    failures = _newest([*letter.history, letter.failure])
+    while True:
+        past = _Past(letter.tries, failures)
+        sent = Outgoing(
+            topic=letter.failure.topic,
+            key=letter.key,
+            headers=[*letter.headers, (_HISTORY, _encode(past))],
+            body=letter.body,
+            partition=letter.failure.partition if to_its_partition else None,
+        )
+        if largest is None or not failures or size_of(sent) <= largest:
+            return sent
+        failures = failures[1:]
 
 
 def size_of(record: Outgoing) -> int:
@@ -214,10 +227,15 @@ def _past_of(headers: Iterable[tuple[str, bytes | None]]) -> _Past:
 
 
 def _newest(failures: list[Failure]) -> list[Failure]:
-    return [
-        msgspec.structs.replace(each, reason=each.reason[:MAX_PAST_REASON])
-        for each in failures[-MAX_HISTORY:]
-    ]
+    newest: list[Failure] = []
+    room = MAX_HISTORY_BYTES
+    for each in reversed(failures[-MAX_HISTORY:]):
+        short = msgspec.structs.replace(each, reason=each.reason[:MAX_PAST_REASON])
+        room -= len(_encode(short)) + 1
+        if room < 0:
+            break
+        newest.append(short)
+    return newest[::-1]
 
 
 def _cut(reason: str) -> bytes:

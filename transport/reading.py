@@ -82,8 +82,7 @@ def messages_between(
     consumer.assign([KafkaTopicPartition(*place, start)])
     quiet_until = monotonic() + timeout
     while start < end:
-        # `consume` waits for a full batch or its whole timeout: so it is called for short ones.
-        messages = consumer.consume(batch, timeout=0.05)
+        messages = take(consumer, batch, 0.05)
         refuse_denied(messages)
         read = [message for message in messages if message.error() is None]
         if wanted := [message for message in read if _offset(message) < end]:
@@ -96,6 +95,21 @@ def messages_between(
             return
         if monotonic() > quiet_until:
             raise TimeoutError
+
+
+def take(consumer: Consumer, most: int, timeout: float) -> list[Message]:
+    """The first message that comes within `timeout` seconds, and what else is there by then.
+
+    So a batch has no more bytes than a client's queue (`transport.clients`): to wait for a full one
+    would be to take from the queue while it is filled anew.
+
+    Raises:
+        KafkaException: nothing can be read.
+    """
+    first = consumer.poll(timeout)
+    if first is None:
+        return []
+    return [first, *consumer.consume(most - 1, timeout=0)] if most > 1 else [first]
 
 
 def _is_end_of(place: TopicPartition, message: Message, end: int) -> bool:

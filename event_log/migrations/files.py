@@ -6,15 +6,16 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
 from sqlalchemy import Engine, NullPool, StaticPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import StoreError
 from event_log.database import Database, reason
+from event_log.holding import HELD_FOR_SECONDS, still_held
 from event_log.migrations.migrated import Migrated
 from event_log.migrations.running import find_revision, upgrade
-from transport.private_files import FILE, make_file
+from event_log.sqlite import SqliteFile
+from transport.private_files import make_file
 
 ALONE_WITHIN_SECONDS = 5.0
 """How long others may still have a file open: who only looks is soon done, a service is not."""
@@ -52,7 +53,11 @@ def migrate_file(file: Path, database: str, make: Callable[[Path], Database]) ->
         StoreError: a process has it open, it is none of ours, of another version's, or can't be
             copied or changed; it is as it was.
     """
-    with FileLock(f"{file}.migrate", mode=FILE):
+    backend = SqliteFile(file)
+    with backend.alone(None, "migrate", within=HELD_FOR_SECONDS) as held:
+        if not held:
+            holder = backend.holder(None, "migrate")
+            raise still_held("migrate", file, HELD_FOR_SECONDS, holder)
         looked = look_at_file(file, database)
         if looked.is_current:
             return looked

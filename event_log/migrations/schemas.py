@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.errors import StoreError
 from event_log.access.views import drop_view_of
 from event_log.database import Database, reason
+from event_log.holding import HELD_FOR_SECONDS, still_held
 from event_log.migrations.migrated import Migrated
 from event_log.migrations.running import find_revision, upgrade
 from event_log.postgres import PostgresSchema
@@ -83,11 +84,14 @@ def one_at_a_time(place: PostgresSchema) -> Iterator[None]:
     """Inside, no other process migrates this database; one that does is waited for.
 
     Raises:
-        StoreError: the database can't be reached.
+        StoreError: the database can't be reached, or another one does for too long.
     """
     engine = place.connect()
     try:
-        with place.alone(engine, "migrate", wait=True):
+        with place.alone(engine, "migrate", within=HELD_FOR_SECONDS) as held:
+            if not held:
+                holder = place.holder(engine, "migrate")
+                raise still_held("migrate", place, HELD_FOR_SECONDS, holder)
             yield
     except DBAPIError as error:
         raise StoreError(f"database {place} can't be used: {reason(error)}") from error

@@ -64,6 +64,7 @@ def test_lag_is_records_where_they_were_counted() -> None:
         ({"beats": [ALIVE], "outbox": 3}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(59)}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(61)}, Word.IDLE, 1),
+        ({"beats": [ALIVE], "refused": ["topic orders: too large"] * 2}, Word.IDLE, 1),
         ({"trouble": "database x can't be read"}, Word.UNKNOWN, 1),
     ],
 )

@@ -13,8 +13,9 @@ from domain.errors import AccessDenied, BrokerError, NotLetIn
 from domain.progress import Standing
 from domain.status import Beat
 from event_log.database import Database, table_of
+from event_log.holding import process_name
 from event_log.inbox import PositionRow, advance
-from services.heartbeat import Heartbeat, HeartbeatRow, beats, process_name
+from services.heartbeat import Heartbeat, HeartbeatRow, beats
 from services.watchdog import EXIT_DENIED, Watchdog, watched
 from tests.waiting import wait_for
 from transport.topics import ORDERS, TopicPartition
