@@ -106,7 +106,7 @@ def edit_letter(
     checked(mended, frozenset(settings.reply_topics))
     now = datetime.now(UTC)
     desk.edit(letter, mended, note, now)
-    _warn(past_deadline(mended, now))
+    _warn(past_deadline(name, mended, now))
     out.print(f"{name} is mended; `shop dead-letters send {name}` sends it", highlight=False)
 
 
@@ -143,7 +143,7 @@ def send_letters(
     largest = ClusterView(servers).largest({letter.letter.failure.topic for letter in chosen})
     count = desk.send([letter.name for letter in chosen], now, closed_too=again, largest=largest)
     for letter in chosen:
-        _warn(past_deadline(letter.letter, now))
+        _warn(past_deadline(letter.name, letter.letter, now))
     _publish(desk, servers)
     out.print(f"{count:,} letters are on their way", highlight=False)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.composition import order_service, publisher, wait_for_topics
+from cli.composition import order_service, publisher, topic_lives, wait_for_topics
 from cli.console import progress_bar
 from cli.settings import Settings
 from domain.contracts import NewOrder
@@ -75,6 +75,7 @@ def place(
 
     Raises:
         ShopError: the file can't be read.
+        StoreError: the order service's database can't be used, or is not of these topics.
         BrokerError: the broker doesn't take the events; the orders are kept, and what is not
             published yet is by the next call or by the running order service.
     """
@@ -83,6 +84,7 @@ def place(
     servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
     service = order_service(settings)
     service.database.bind_to_cluster(cluster)
+    topic_lives("order", servers, service.database).bind()
     relay = Relay(service.database, publisher(servers))
     new = 0
     with progress_bar("orders placed ") as bar:

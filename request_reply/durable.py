@@ -23,8 +23,18 @@ RECOVER_SECONDS = 30.0
 class DurableRequests:
     """The store of a requester: the order service's database, many requests a transaction."""
 
-    def __init__(self, asking: Asking, on_outgoing: Callable[[], None] = lambda: None) -> None:
-        """Keep requests in the database of `asking`; say by `on_outgoing` when its outbox fills."""
+    def __init__(
+        self,
+        asking: Asking,
+        on_outgoing: Callable[[], None] = lambda: None,
+        require: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Keep requests in the database of `asking`.
+
+        `on_outgoing` is called when its outbox fills; `require` before replies are taken, and it
+        raises where they are not to be.
+        """
+        self._require = require
         self._asking = asking
         self._commits: GroupCommit[Asked] = GroupCommit(
             asking.database, self._ask, lambda done: telemetry().placed(*done)
@@ -50,6 +60,7 @@ class DurableRequests:
 
         What is unusable becomes a dead letter in that same transaction.
         """
+        self._require()
         take = partial(
             self._asking.take_replies,
             replies=replies,
