@@ -47,7 +47,12 @@ class TopicsView:
             AccessDenied: one may not be described.
             BrokerError: the broker doesn't say in time.
         """
-        return {name: str(each.topic_id) for name, each in self._described(topics).items()}
+        # librdkafka writes base64 with other characters than Kafka's own tools do.
+        as_kafka = str.maketrans("+/", "-_")
+        return {
+            name: str(each.topic_id).translate(as_kafka)
+            for name, each in self._described(topics).items()
+        }
 
     def kept(self, topics: Iterable[str]) -> dict[TopicPartition, Kept]:
         """What the partitions of those topics have that are there, rolled-back records too.

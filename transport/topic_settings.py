@@ -101,9 +101,8 @@ def mend(servers: Servers, topics: Iterable[str], keeping: Keeping) -> list[str]
     ]
     if not asked:
         return []
-    answers = admin_client(servers).incremental_alter_configs(
-        asked, request_timeout=TIMEOUT_SECONDS
-    )
+    admin = admin_client(servers)
+    answers = admin.incremental_alter_configs(asked, request_timeout=TIMEOUT_SECONDS)
     for each, answer in answers.items():
         try:
             answer.result(TIMEOUT_SECONDS)
@@ -119,7 +118,9 @@ def _settings(servers: Servers, topics: Iterable[str]) -> dict[str, dict[str, st
     if not asked:
         return {}
     found = {}
-    answers = admin_client(servers).describe_configs(asked, request_timeout=TIMEOUT_SECONDS)
+    # One that nobody holds gives up what it was asked.
+    admin = admin_client(servers)
+    answers = admin.describe_configs(asked, request_timeout=TIMEOUT_SECONDS)
     for each, answer in answers.items():
         try:
             entries = answer.result(TIMEOUT_SECONDS)
