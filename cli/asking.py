@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Event
 
 from filelock import FileLock, Timeout
 
-from cli.composition import order_service, publisher, wait_for_topics
+from cli.composition import order_service, publisher, topic_lives, wait_for_topics
 from cli.console import progress_bar
 from cli.place import Placed, placing, read_purchases
 from cli.settings import Settings
@@ -23,6 +24,7 @@ from domain.errors import BrokerError, ShopError
 from domain.principals import Principal
 from event_log.outbox import Relay
 from request_reply.durable import DurableRequests, recover
+from request_reply.learning import know_asked, learn_asked
 from request_reply.outcomes import (
     Accepted,
     Declined,
@@ -71,18 +73,24 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
 
     Raises:
         BrokerError: there is no broker, or every partition of the reply topic is in use.
+        StoreError: the order service's database can't be used, or is not of these topics.
     """
     servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
     orders = order_service(settings)
     orders.database.bind_to_cluster(cluster)
+    lives = topic_lives("order", servers, orders.database)
+    lives.bind()
     relay = Relay(orders.database, publisher(servers))
     with ExitStack() as stack:
         partition = stack.enter_context(_reply_partition(settings))
         asking = Asking(orders)
-        store = DurableRequests(asking)
+        learn_asked(asking, servers)
+        ends = Event()
+        store = DurableRequests(asking, require=lambda: lives.wait_until_same(ends))
         stack.callback(store.close)
         requester = Requester(RequesterSettings(servers, partition), store, trace).start()
         stack.callback(requester.stop)
+        stack.callback(ends.set)
         if not requester.wait_until_ready(30):
             raise BrokerError(
                 f"replies on {PAYMENT_REPLIES}[{partition}] can't be read within 30 s"
@@ -93,6 +101,7 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
             came = ", ".join(f"{count:,} {word}" for word, count in sorted(again.items()))
             _log.info("%d requests of before were asked again: %s", again.total(), came)
         yield Desk(requester, asking)
+        know_asked(asking, servers)
         relay.drain()
 
 

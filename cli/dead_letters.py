@@ -105,7 +105,7 @@ def edit_letter(
     checked(mended, frozenset(settings.reply_topics))
     now = datetime.now(UTC)
     desk.edit(letter, mended, note, now)
-    _warn(past_deadline(mended, now))
+    _warn(past_deadline(name, mended, now))
     out.print(f"{name} is mended; `shop dead-letters send {name}` sends it", highlight=False)
 
 
@@ -142,7 +142,7 @@ def send_letters(
     count = desk.send(names, now, closed_too=again, largest=largest)
     # One at a time: all of them may be more than memory should hold.
     for name in dict.fromkeys(names):
-        _warn(past_deadline(desk.letter(name).letter, now))
+        _warn(past_deadline(name, desk.letter(name).letter, now))
     _publish(desk, servers)
     out.print(f"{count:,} letters are on their way", highlight=False)
 

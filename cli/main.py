@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from cli.access import acl_app
 from cli.asking import Style, ask_all
 from cli.broker import broker_app
-from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, worker
+from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, keeping, worker
 from cli.console import err, log_to_stderr, logs_are_json, out, print_json
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
@@ -26,6 +26,7 @@ from cli.demo import PURCHASES, demo
 from cli.export import export
 from cli.migrate import migrate
 from cli.place import Placed, place
+from cli.positions import positions_app
 from cli.projecting import run_projector
 from cli.prove import prove
 from cli.replay import replay
@@ -39,7 +40,8 @@ from cli.telemetry import telling
 from domain.errors import ShopError
 from event_log.database import reason
 from transport.private_files import UMASK
-from transport.topics import create_topics
+from transport.topic_settings import mend, require_safe
+from transport.topics import ALL_TOPICS, create_topics
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True)
 app.add_typer(broker_app, name="broker")
 app.add_typer(topics_app, name="topics")
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(positions_app, name="positions")
 app.add_typer(acl_app, name="acl")
 app.add_typer(secrets_app, name="secrets")
 
@@ -67,14 +70,24 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object, for a scrip
 
 
 @topics_app.command("create")
-def topics_create() -> None:
-    """Create the topics that aren't there yet."""
+def topics_create(
+    mended: Annotated[
+        bool,
+        typer.Option(
+            "--mend", help="Give topics that are there settings that lose no unread records."
+        ),
+    ] = False,
+) -> None:
+    """Create the topics that aren't there yet; refuse others that can lose unread records."""
     settings = Settings()
     servers = bootstrap_servers(settings)
     created = create_topics(
         servers, settings.partitions, settings.replication, settings.retention_days
     )
     out.print(f"created {', '.join(created)}" if created else "all topics are there")
+    if mended and (changed := mend(servers, ALL_TOPICS, keeping(settings))):
+        out.print(f"mended {', '.join(changed)}")
+    require_safe(servers, ALL_TOPICS, keeping(settings))
 
 
 @app.command("run")

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.composition import order_service, publisher, wait_for_topics
+from cli.composition import order_service, publisher, topic_lives, wait_for_topics
 from cli.console import progress_bar
 from cli.settings import Settings
 from domain.contracts import NewOrder
@@ -150,6 +150,7 @@ def place(
     servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
     service = order_service(settings)
     service.database.bind_to_cluster(cluster)
+    topic_lives("order", servers, service.database).bind()
     relay = Relay(service.database, publisher(servers))
     new = 0
     with placing(service, file, purchases) as gone, progress_bar("orders placed ") as bar:

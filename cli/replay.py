@@ -272,7 +272,7 @@ def _prepare_topic(settings: Settings, servers: Servers, topic: str, *, resumed:
     admin = admin_client(servers)
     try:
         if topic not in admin.list_topics(timeout=30).topics:
-            config = topic_config(settings.replication, settings.retention_days)
+            config = topic_config(topic, settings.replication, settings.retention_days)
             new = NewTopic(topic, settings.partitions, settings.replication, config=config)
             admin.create_topics([new])[topic].result(timeout=30)
             return

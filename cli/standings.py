@@ -9,7 +9,15 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, looked_up
+from cli.composition import (
+    PROJECTOR,
+    READS,
+    SERVICES,
+    bootstrap_servers,
+    keeping,
+    learned,
+    looked_up,
+)
 from cli.responding import RESPONDER
 from cli.settings import Settings
 from domain.errors import BrokerError, StoreError
@@ -18,22 +26,26 @@ from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
 from event_log.outbox import OutboxRow, set_aside
+from event_log.topic_ids import TopicRow, topic_ids
 from reporting.progress import LogView
 from reporting.projector import LOG, ProjectedRow, position, projected
 from reporting.set_aside import SetAsideRow, StoppedRow, all_aside, stopped
 from request_reply.responder import GROUP
 from services.letter_store import LetterActionRow, LetterRow, all_letters
-from services.letters import open_letters
+from services.letters import DEAD_LETTERS, DESK_READS, open_letters
 from services.order import OrderService
 from services.payment import PaymentService
 from services.recorder import RecorderService
 from services.stored import Stored, stored
+from services.topic_lives import refusal
 from services.warehouse import WarehouseService
 from services.watchdog import Looks
 from transport.clients import cluster_id
 from transport.cluster import ClusterView, Group
 from transport.servers import Servers
-from transport.topics import PAYMENT_REQUESTS, TOPICS, TopicPartition, dead_letter_topic
+from transport.topic_lives import TopicsView
+from transport.topic_settings import in_words, unsafe_topics
+from transport.topics import ALL_TOPICS, PAYMENT_REQUESTS, TOPICS, TopicPartition, dead_letter_topic
 
 ANSWER_WITHIN_SECONDS = 5.0
 """How long the broker has for each answer."""
@@ -104,9 +116,13 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
         cluster_id(servers, timeout=ANSWER_WITHIN_SECONDS)
         cluster = ClusterView(servers, ANSWER_WITHIN_SECONDS)
         facts = [_facts(settings, cluster, name, found, now) for name, found in known.items()]
+        view = TopicsView(servers, ANSWER_WITHIN_SECONDS)
+        facts = [_of_these_topics(settings, view, each, known[each.name]) for each in facts]
         found = Found(servers, services=[*_beside_twins(facts, now), *apart])
         if not only:
-            found = _with_letters(settings, cluster, replace(found, groups=_groups(cluster)))
+            found = replace(found, groups=_groups(cluster))
+            found = _with_letters(settings, cluster, view, found)
+            found = _with_settings(settings, view, found)
             found = _with_held_up(settings, cluster, found, now)
     except BrokerError as error:
         facts = [_without_broker(name, found) for name, found in known.items()]
@@ -115,7 +131,37 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
     return found if only else _with_positions(settings, found)
 
 
-def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Found:
+def _of_these_topics(
+    settings: Settings, view: TopicsView, facts: Facts, known: Stored | StoreError
+) -> Facts:
+    """With why the service does nothing with the topics that are there, where that is so.
+
+    Raises:
+        BrokerError: the broker doesn't say which topics it has.
+    """
+    if isinstance(known, StoreError) or facts.trouble:
+        return facts
+    name, topics = facts.name, {*READS[facts.name], *learned(facts.name)}
+    lives = {topic: life for topic, life in known.topics.items() if topic in topics}
+    database = settings.database(SOURCES[name].database)
+    why = refusal(view, database, name, lives, known.next, READS[name])
+    return replace(facts, trouble=why) if why else facts
+
+
+def _with_settings(settings: Settings, view: TopicsView, found: Found) -> Found:
+    """With which topics can lose records by their settings.
+
+    Raises:
+        BrokerError: the broker doesn't say.
+    """
+    assert found.servers is not None  # noqa: S101 it was asked before
+    wrong = unsafe_topics(found.servers, view.there(ALL_TOPICS), keeping(settings))
+    return replace(found, troubles=[*found.troubles, in_words(wrong)]) if wrong else found
+
+
+def _with_letters(
+    settings: Settings, cluster: ClusterView, view: TopicsView, found: Found
+) -> Found:
     """With how many dead letters are open, by the topic that they came from.
 
     Those that the letter desk has read are one a record; those it hasn't are one a refusal.
@@ -123,7 +169,7 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
     Raises:
         BrokerError: the broker doesn't say.
     """
-    ends = cluster.ends(dead_letter_topic(topic.name) for topic in TOPICS)
+    ends = cluster.ends(DESK_READS)
     try:
         known = looked_up(
             settings.database("dead_letters"),
@@ -131,12 +177,16 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
                 next_offsets(connection),
                 _open_letters(connection),
                 set_aside(connection),
+                topic_ids(connection),
             ),
-            *(LetterRow, LetterActionRow, PositionRow, OutboxRow),
+            *(LetterRow, LetterActionRow, PositionRow, OutboxRow, TopicRow),
         )
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"dead letters: {error}"])
-    read, counts, refused = known or ({}, {}, ())
+    read, counts, refused, lives = known or ({}, {}, (), {})
+    desk = settings.database("dead_letters")
+    if why := refusal(view, desk, DEAD_LETTERS, lives, read, DESK_READS):
+        return replace(found, troubles=[*found.troubles, f"dead letters: {why}"])
     if refused:
         why = f"dead letters: {len(refused):,} were sent and are not out: {refused[0]}"
         found = replace(found, troubles=[*found.troubles, why])
@@ -157,11 +207,11 @@ def _with_held_up(settings: Settings, cluster: ClusterView, found: Found, now: d
     topics = {topic for source in SOURCES.values() if source.group for topic in source.topics}
     held_up = {_named(place): since for place, since in sorted(cluster.held_up(topics).items())}
     limit = timedelta(seconds=settings.stalled_after)
-    long = [in_words(name, since) for name, since in held_up.items() if now - since > limit]
+    long = [waits_in_words(name, since) for name, since in held_up.items() if now - since > limit]
     return replace(found, held_up=held_up, troubles=[*found.troubles, *long])
 
 
-def in_words(name: str, since: datetime) -> str:
+def waits_in_words(name: str, since: datetime) -> str:
     """What is said of a partition that is held up."""
     return (
         f"{name} waits for a transaction that is open since {since:%Y-%m-%d %H:%M:%S} UTC: its "

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cli.console import out, print_json
 from cli.settings import Settings
-from cli.standings import SOURCES, Found, find_out, in_words
+from cli.standings import SOURCES, Found, find_out, waits_in_words
 from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone, where_orders_wait
 from transport.local_broker.interrupts import Interrupts
 
@@ -142,7 +142,7 @@ def _page(
         lines.append(Text(f"log at position {found.log_position:,}, report at {reached:,}"))
     lines += [
         Text(sentence, style="yellow")
-        for sentence in starmap(in_words, found.held_up.items())
+        for sentence in starmap(waits_in_words, found.held_up.items())
         if sentence not in wrong
     ]
     lines += [Text(sentence, style="yellow") for sentence in found.set_aside]

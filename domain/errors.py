@@ -18,7 +18,9 @@
     │   ├── RecordsRefused     records that the broker will not take, now or later
     │   └── JarError           a jar that can't be downloaded, or isn't the one recorded
     ├── StoreError             a database that can't be used as it is
-    │   └── ForeignCluster     a database that was fed by another Kafka cluster
+    │   ├── ForeignCluster     a database that was fed by another Kafka cluster
+    │   └── ForeignTopic       a topic that was made anew, or lost what was read from it
+    ├── UnsafeTopic            a topic whose settings can lose records that nobody has read
     └── OffsetGap              records that the topic no longer has, and nobody handled
 """
 
@@ -108,6 +110,14 @@ class StoreError(ShopError):
 
 class ForeignCluster(StoreError):
     """A database that was fed by another Kafka cluster than the one at hand."""
+
+
+class ForeignTopic(StoreError):
+    """A topic that isn't the one a database was fed by, or doesn't have any more what it had."""
+
+
+class UnsafeTopic(ShopError):
+    """A topic that somebody gave settings by which unread records can vanish."""
 
 
 class OffsetGap(ShopError):

@@ -270,7 +270,8 @@ class Database:
             elif known != cluster_id:
                 raise ForeignCluster(
                     f"database {self} was fed by Kafka cluster {known}, and this is "
-                    f"{cluster_id}: use that broker again, or a fresh SHOP_HOME"
+                    f"{cluster_id}: use that broker again, or a database in which nothing is "
+                    "yet, by another SHOP_HOME or, with Postgres, SHOP_DATABASE_URL"
                 )
 
         self.in_transaction(bind)

@@ -12,6 +12,7 @@ from domain.errors import ContractError, MalformedRecord, UnknownType
 from event_log.database import Database
 from event_log.inbox import advance, mark_handled, next_offsets, not_yet_handled
 from event_log.outbox import enqueue
+from event_log.topic_ids import topic_ids
 from services.telemetry import Phases, telemetry
 from transport.codec import type_name
 from transport.letters import dead_letters
@@ -112,7 +113,8 @@ def handle_batch(
             refused += [(delivery.record, why) for delivery, why in reused]
         handled = service.handle(connection, fresh, at)
         refused += handled.refused
-        letters = dead_letters(refused, service.name, at, before)
+        lives = topic_ids(connection) if refused else {}
+        letters = dead_letters(refused, service.name, at, before, lives)
         count = enqueue(connection, [*handled.outgoing, *letters])
         if service.inbox:
             # What was refused had no effect: sent again, mended or not, it is to have one.

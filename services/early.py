@@ -11,6 +11,7 @@ from event_log.database import Int64, pack_headers, table_of, unpack_headers
 from event_log.inbox import InboxRow
 from event_log.outbox import enqueue
 from event_log.statements import among, insert_new
+from event_log.topic_ids import topic_ids
 from transport.letters import dead_letter
 from transport.records import Delivery, Outgoing, Record, understand
 
@@ -74,7 +75,8 @@ def take_early(connection: Connection, order_ids: Collection[str]) -> list[Deliv
         try:
             taken.append(understand(record))
         except ContractError as why:
-            letters.append(dead_letter(record, KEPT_BY, why, datetime.now(UTC)))
+            life = topic_ids(connection).get(record.topic, "")
+            letters.append(dead_letter(record, KEPT_BY, why, datetime.now(UTC), life))
             spoilt.append(row.event_id)
     if letters:
         enqueue(connection, letters)

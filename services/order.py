@@ -19,6 +19,7 @@ from event_log.database import Database, Place, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow, enqueue
 from event_log.statements import among, insert_or_replace
+from event_log.topic_ids import TopicRow
 from services.asked import RequestRow
 from services.batch import Handled, Subscriptions
 from services.early import EarlyRow, keep_early, take_early
@@ -58,7 +59,17 @@ class OrderService:
     def __init__(self, place: Place) -> None:
         """Keep orders in the database at `place`."""
         self.database = Database(
-            place, [OrderRow, RequestRow, EarlyRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
+            place,
+            [
+                OrderRow,
+                RequestRow,
+                EarlyRow,
+                InboxRow,
+                OutboxRow,
+                PositionRow,
+                TopicRow,
+                HeartbeatRow,
+            ],
         )
 
     def place(self, orders: Sequence[NewOrder], now: datetime) -> int:

@@ -11,6 +11,7 @@ from domain.status import Beat
 from event_log.database import table_of, unpack_headers
 from event_log.inbox import PositionRow, last_moves, next_offsets
 from event_log.outbox import OutboxRow, set_aside, waits
+from event_log.topic_ids import TopicRow, topic_ids
 from services.early import KEPT_BY, EarlyRow
 from services.heartbeat import HeartbeatRow, beats
 from transport.topics import TopicPartition
@@ -24,7 +25,7 @@ class Stored:
 
     `outbox_since` is when the oldest waiting record was put there; `early` is `None` for a
     service that keeps no events until their turn. `refused` says why records were set aside that
-    the broker will not take.
+    the broker will not take; `topics` has the ids of all that fed the database.
     """
 
     beats: Sequence[Beat] = ()
@@ -34,6 +35,7 @@ class Stored:
     outbox_since: datetime | None = None
     early: int | None = None
     refused: Sequence[str] = ()
+    topics: Mapping[str, str] = field(default_factory=dict)
 
 
 def stored(connection: Connection, service: str, topics: Collection[str]) -> Stored:
@@ -56,7 +58,8 @@ def stored(connection: Connection, service: str, topics: Collection[str]) -> Sto
     if service == KEPT_BY and there(EarlyRow):
         early = connection.scalar(select(func.count()).select_from(table_of(EarlyRow)))
     found = beats(connection, service) if there(HeartbeatRow) else []
-    return Stored(found, positions, moves, count, since, early, refused)
+    lives = topic_ids(connection) if there(TopicRow) else {}
+    return Stored(found, positions, moves, count, since, early, refused, lives)
 
 
 def _positions(

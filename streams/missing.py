@@ -34,8 +34,7 @@ def missing_records(
             raise OffsetGap(
                 f"{place.topic}[{place.partition}] has no offsets {start} to {min(low, end) - 1} "
                 "any more, and they were never handled: retention deleted them. Restore them, or "
-                "accept the loss by moving the service's row in its table `positions` on to "
-                f"{low}"
+                "give them up by `shop positions accept` and the service's name"
             )
         return low if start is None else start
 

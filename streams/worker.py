@@ -8,6 +8,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +24,11 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from domain.errors import BrokerError
+from domain.errors import BrokerError, ForeignTopic
 from event_log.inbox import advance, next_offsets
 from services.batch import Service, Spent, handle_batch
 from services.telemetry import telemetry
+from services.topic_lives import EXIT_FOREIGN, TopicLives
 from services.watchdog import STALLED_AFTER_SECONDS, watched
 from streams.bounded import Hand, fetch_by_bytes
 from streams.denials import denial, say_denials_briefly
@@ -72,12 +74,15 @@ class WorkerSettings:
 class Worker:
     """Drives a service by Faust: takes batches, commits them, then acknowledges."""
 
-    def __init__(self, service: Service, settings: WorkerSettings, relay: RelayThread) -> None:
+    def __init__(
+        self, service: Service, settings: WorkerSettings, relay: RelayThread, lives: TopicLives
+    ) -> None:
         """Build the Faust app; nothing connects before `run`."""
         self.spent = Spent()
         self._service = service
         self._settings = settings
         self._relay = relay
+        self._lives = lives
         self._expected: dict[TopicPartition, int] = {}
         self._cluster = ClusterView(settings.bootstrap_servers)
         self._took_at = 0.0
@@ -109,6 +114,7 @@ class Worker:
                 service.subscriptions,
                 settings.bootstrap_servers,
                 settings.stalled_after,
+                self._lives.require,
             ),
         ):
             self._run()
@@ -224,6 +230,11 @@ class Worker:
             self._left[place] = self._expected.get(place, 0)
 
     def _give_up(self, what: str) -> None:
+        met = sys.exc_info()[1]
+        if isinstance(met, ForeignTopic):
+            _log.error("%s ends, and acknowledges nothing: %s", self._service.name, met)
+            logging.shutdown()
+            os._exit(EXIT_FOREIGN)
         _log.exception(
             "%s could not handle %s and what follows: it ends without acknowledging and is to be "
             "started again",
@@ -267,6 +278,8 @@ class Worker:
     def _commit(self, records: Sequence[Record]) -> None:
         if not records:
             return
+        # Asked after they were fetched, so that they are of the topics that positions belong to.
+        self._lives.wait_until_same(self._stopping)
         if handle_batch(self._service, records, spent=self.spent):
             self._relay.wake()
         for record in records:

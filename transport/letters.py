@@ -23,6 +23,7 @@ OURS = "dead_letter_"
 
 _REASON, _SERVICE = f"{OURS}reason", f"{OURS}service"
 _TOPIC, _PARTITION, _OFFSET = f"{OURS}topic", f"{OURS}partition", f"{OURS}offset"
+_LIFE = f"{OURS}topic_id"
 _TIME, _TRIES, _HISTORY = f"{OURS}time", f"{OURS}tries", f"{OURS}history"
 
 MAX_REASON_BYTES = 2000
@@ -48,12 +49,16 @@ _HEADER_BYTES = 10
 # Kafka's own bounds; and a count that SQLite can still add to.
 _Partition = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_TopicId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{0,22}$")]
 _MAX_TRIES = 10**9
 _Tries = Annotated[int, msgspec.Meta(ge=0, le=_MAX_TRIES)]
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """One time that a record could not be handled: by whom, where it lay, when, and why."""
+    """One time that a record could not be handled: by whom, where it lay, when, and why.
+
+    `topic_id` says which topic of that name it was (KIP-516); it is empty where nobody knew.
+    """
 
     reason: str
     service: str
@@ -61,10 +66,15 @@ class Failure(msgspec.Struct, frozen=True):
     partition: _Partition
     offset: _Offset
     time: str
+    topic_id: _TopicId = ""
 
     @property
     def name(self) -> str:
-        """What the letter is called, by where its record lay: ``orders/2/17``."""
+        """What the letter is called, by where its record lay: ``orders/2/17``.
+
+        A letter of a topic of the same name, made anew, is called otherwise where both are known
+        (`services.letter_store`).
+        """
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
@@ -92,10 +102,13 @@ class DeadLetter:
     history: tuple[Failure, ...]
 
 
-def dead_letter(record: Record, service: str, why: ContractError, now: datetime) -> Outgoing:
+def dead_letter(
+    record: Record, service: str, why: ContractError, now: datetime, topic_id: str = ""
+) -> Outgoing:
     """The letter for a record: bytes, key and headers as they came, and why.
 
-    A part that makes it larger than any dead-letter topic takes is left out.
+    `topic_id` is that of the record's topic, where it is known. A part that makes it larger than
+    any dead-letter topic takes is left out.
     """
     past = _past_of(record.headers)
     carried, left_out = what_fits(record)
@@ -108,6 +121,8 @@ def dead_letter(record: Record, service: str, why: ContractError, now: datetime)
         _TIME: format_time(now).encode(),
         _TRIES: str(min(past.tries + 1, _MAX_TRIES)).encode(),
     }
+    if topic_id:
+        told[_LIFE] = topic_id.encode()
     if past.failures:
         told[_HISTORY] = _encode(past)
     return replace(carried, headers=[*carried.headers, *told.items()])
@@ -118,13 +133,15 @@ def dead_letters(
     service: str,
     now: datetime,
     positions: Mapping[TopicPartition, int],
+    topic_ids: Mapping[str, str],
 ) -> list[Outgoing]:
     """The letters for records at or past a service's positions.
 
-    A record before them came already, and has its letter.
+    `topic_ids` are those of the topics that these positions belong to. A record before them came
+    already, and has its letter.
     """
     return [
-        dead_letter(record, service, why, now)
+        dead_letter(record, service, why, now, topic_ids.get(record.topic, ""))
         for record, why in refused
         if record.offset >= positions.get(TopicPartition(record.topic, record.partition), 0)
     ]

@@ -21,6 +21,7 @@ _SERVICE: Tables = {
     "cluster": "SI",
     "outbox": "SIU",
     "positions": "SIU",
+    "topics": "SIU",
     "workers": "SIUD",
 }
 _PROJECTIONS = (
@@ -64,6 +65,7 @@ _DESKS: dict[str, Tables] = {
         "letters": "SI",
         "outbox": "SIU",
         "positions": "SIU",
+        "topics": "SIU",
     },
     "proofs": {"alembic_version": "S", "cluster": "SI", "proofs": "SI"},
 }

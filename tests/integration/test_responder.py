@@ -34,8 +34,8 @@ from domain.contracts import (
 from domain.errors import BrokerError
 from domain.house_accounts import HouseAccounts, house_address
 from domain.money import Money
-from event_log.database import table_of
-from event_log.inbox import next_offsets
+from event_log.database import Database, table_of
+from event_log.inbox import advance, next_offsets
 from event_log.outbox import waiting
 from request_reply.correlation import ReturnAddress, request_headers
 from request_reply.responder import Responder
@@ -45,6 +45,7 @@ from tests.integration.pipes import NOW
 from tests.waiting import wait_for
 from transport import topics
 from transport.clients import Publisher, consumer_client, producer_client
+from transport.cluster import ClusterView
 from transport.codec import decode, encode
 from transport.envelope import from_headers
 from transport.local_broker import LocalBroker
@@ -659,6 +660,25 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     topics.create_topics(found, PARTITIONS, 1, 1)
     yield found
     broker.stop()
+
+
+@pytest.fixture(autouse=True)
+def from_here_on(request: pytest.FixtureRequest) -> None:
+    """Let a new database count what former tests have asked as handled: its positions rule."""
+    if not {"servers", "service"} <= set(request.fixturenames):
+        return
+    database: Database = request.getfixturevalue("service").database
+    view = ClusterView(request.getfixturevalue("servers"))
+
+    def known() -> dict[topics.TopicPartition, int]:
+        # A topic that was just created may have no leader yet.
+        with contextlib.suppress(BrokerError):
+            return view.ends([REQUESTS])
+        return {}
+
+    ends = wait_for(known, "where requests end", 20)
+    so_far = {place: end for place, end in ends.items() if end}
+    database.in_transaction(lambda connection: advance(connection, so_far, NOW))
 
 
 @contextlib.contextmanager

@@ -308,6 +308,6 @@ class TestEdits:
 
     def test_a_request_past_its_deadline_is_told(self) -> None:
         late = letter_of(b"", ("ce_expirytime", b"2025-12-31T00:00:00Z"))
-        assert "--remove-header ce_expirytime" in (past_deadline(late, NOW) or "")
+        assert "--remove-header ce_expirytime" in (past_deadline("orders/0/1", late, NOW) or "")
         for headers in ([], [("ce_expirytime", b"2026-02-01T00:00:00Z")], [("ce_expirytime", b"")]):
-            assert past_deadline(letter_of(b"", *headers), NOW) is None
+            assert past_deadline("", letter_of(b"", *headers), NOW) is None
