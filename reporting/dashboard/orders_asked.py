@@ -142,7 +142,8 @@ def _amount(said: Mapping[str, str], name: str, currency: str, wrong: list[str])
         return None
     try:
         # As the page writes amounts: 1,234.50.
-        return parse_amount(re.sub(r"(?<=\d),(?=\d{3}(\D|\Z))", "", text), currency).cents
+        plain = re.sub(r"(?<=\d),(?=\d{3}(\D|\Z))", "", text)
+        return parse_amount(plain, currency, MAX_MINOR_UNITS).cents
     except MoneyError as error:
         wrong.append(f"{str(error)[0].upper()}{str(error)[1:]}.")
         return None
