@@ -25,7 +25,7 @@ from reporting.projection import Key, Projection, Row, Told, shadow_table
 from reporting.projections import all_projections
 from reporting.telling import Telling, watch
 from services.telemetry import telemetry
-from transport.codec import type_name
+from transport.codec import kept_decoder, type_name
 from transport.topics import TopicPartition
 
 BATCH = 5000
@@ -37,7 +37,7 @@ LOG = TopicPartition("event_log", 0)
 _REVENUE = "revenue"
 # What the log has was decoded strictly when it was recorded: here it need only be fast.
 _DECODERS: dict[str, Callable[[bytes], Any]] = {
-    type_name(kind): msgspec.json.Decoder(kind).decode
+    type_name(kind): kept_decoder(kind)
     for kind in (NewOrder, AuthorizationAccepted, AuthorizationDeclined, OrderShipped)
 }
 

@@ -161,6 +161,8 @@ def test_what_is_asked_for_is_read_exactly() -> None:
     assert asked("least=1,234.50&most=10%2C000") == Asked("USD", least=1234_50, most=10_000_00)
     assert asked("month=1997-12") == Asked("USD", first="1997-12-01", end="1998-01-01")
     assert asked("customer=+00042+&state=") == Asked("USD", customer="00042")
+    assert asked("customer=42") == asked("customer=0000042") == Asked("USD", customer="00042")
+    assert asked("customer=x") == Asked("USD", customer="x")
     assert asked("reason=no_funds").kinds == (("declined", "no_funds"),)
     assert not asked("page=3").anything
     assert asked("state=placed").anything
