@@ -19,7 +19,7 @@ from pydantic_settings import (
 
 from domain.errors import ShopError, StoreError
 from domain.house_accounts import HouseAccounts
-from domain.money import parse_amount
+from domain.money import MAX_MINOR_UNITS, parse_amount
 from event_log.database import Place
 from event_log.postgres import PostgresSchema, has_password, with_password
 from services.watchdog import STALLED_AFTER_SECONDS
@@ -243,5 +243,5 @@ class Settings(BaseSettings):
         Raises:
             MoneyError: the limit has a fraction of a minor unit, or the currency is unknown.
         """
-        limit = parse_amount(str(self.monthly_limit), self.currency)
+        limit = parse_amount(f"{self.monthly_limit:f}", self.currency, MAX_MINOR_UNITS)
         return HouseAccounts(limit, self.closed_divisor, self.wrong_address_divisor)

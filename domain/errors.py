@@ -6,6 +6,7 @@
     ├── MoneyError             an amount that is no exact number of minor units
     ├── ContractError          a record that breaks its contract: a dead letter
     │   ├── MalformedRecord    headers or body can't be decoded
+    │   ├── OutOfBounds        a customer id, a time or an amount beyond the contract's bounds
     │   ├── UnknownType        well formed, but of a type that nobody handles here
     │   ├── CurrencyMismatch   an order in a currency that the account doesn't hold
     │   ├── OrderConflict      an order id that is another order already
@@ -52,6 +53,10 @@ class ContractError(ShopError):
 
 class MalformedRecord(ContractError):
     """Headers or body that can't be decoded as the contract says."""
+
+
+class OutOfBounds(ContractError):
+    """A customer id, a business time or an amount that is beyond the contract's bounds."""
 
 
 class UnknownType(ContractError):

@@ -53,7 +53,7 @@ def parse_moment(text: str, name: str) -> Moment:
     Raises:
         MalformedRecord: it is neither, or a time without a zone; the message says `name`.
     """
-    return int(text) if text.isascii() and text.isdigit() else parse_time(text, name)
+    return int(text) if text.isascii() and text.isdigit() else parse_time(text, name, lenient=True)
 
 
 def position_at(log: Database, moment: Moment, written: Place | None = None) -> int:

@@ -18,11 +18,11 @@ from event_log.database import Database, table_of
 from event_log.log import EventRow
 from event_log.statements import end_of_batch
 from reporting.projection import LEFT_OUT, Told
-from transport.codec import type_name
+from transport.codec import kept_decoder, type_name
 
 # What the log has was decoded strictly when it was recorded: here it need only be fast.
 _DECODERS: dict[str, Callable[[bytes], Any]] = {
-    type_name(kind): msgspec.json.Decoder(kind).decode
+    type_name(kind): kept_decoder(kind)
     for kind in (NewOrder, AuthorizationAccepted, AuthorizationDeclined, OrderShipped)
 }
 # Past the types of the columns: times stay text, which is a third of the cost.

@@ -169,12 +169,7 @@ def _found(sources: Sources) -> None:
 def _nothing(address: dict[str, str], *, anything: bool) -> str:
     if int(address.get("page", "1")) > 1 or not anything:
         return "There are no orders on this page any more: go back to newer ones."
-    hint = (
-        " A customer's id is written with all its digits, such as 00042."
-        if "customer" in address
-        else ""
-    )
-    return f"**No order is like that.** Change what you ask for, or clear it.{hint}"
+    return "**No order is like that.** Change what you ask for, or clear it."
 
 
 def _say_trouble(trouble: str | None, *, shown: bool) -> None:

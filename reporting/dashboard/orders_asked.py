@@ -11,6 +11,7 @@ from datetime import date
 from urllib.parse import urlencode
 
 from domain.contracts import Reason
+from domain.customers import canonical
 from domain.errors import MoneyError
 from domain.money import MAX_MINOR_UNITS, parse_amount
 from domain.order import OrderState
@@ -94,7 +95,9 @@ def asked_for(address: Mapping[str, str], currency: str) -> tuple[Asked, list[st
         wrong.append("The amount that is asked for begins above its end.")
     kinds = _kinds(said, wrong)
     page = _page(said, wrong)
-    return Asked(currency, said.get("customer"), first, end, least, most, kinds, page), wrong
+    # People leave out zeros; what is no customer's id at all is looked for as it is, and not found.
+    customer = canonical(said.get("customer", "")) or said.get("customer")
+    return Asked(currency, customer, first, end, least, most, kinds, page), wrong
 
 
 def link(address: Mapping[str, str], **changed: str | None) -> str:
@@ -141,7 +144,8 @@ def _amount(said: Mapping[str, str], name: str, currency: str, wrong: list[str])
         return None
     try:
         # As the page writes amounts: 1,234.50.
-        return parse_amount(re.sub(r"(?<=\d),(?=\d{3}(\D|\Z))", "", text), currency).cents
+        plain = re.sub(r"(?<=\d),(?=\d{3}(\D|\Z))", "", text)
+        return parse_amount(plain, currency, MAX_MINOR_UNITS).cents
     except MoneyError as error:
         wrong.append(f"{str(error)[0].upper()}{str(error)[1:]}.")
         return None

@@ -207,7 +207,7 @@ def test_keys_are_compared_byte_by_byte_and_bodies_are_read_however_they_are_wri
     names = ["b", "B", "a-c", "ab", "a b", "\u00e9", "z", "_", "\U0001f4d6", "e\u0301", "Z", "%"]
     events: list[Event] = []
     for name in names:
-        said = (name, "7", NOW, Money(5, "USD"), 1)
+        said = (name, "00007", NOW, Money(5, "USD"), 1)
         address = f'\0 \\u0000 \\\0 {name}"\0'
         events += [NewOrder(*said, address), AuthorizationDeclined(*said, Reason.NO_FUNDS)]
     handle_batch(recorder, records_of(events), NOW)
