@@ -157,7 +157,7 @@ def test_a_request_that_was_asked_by_earlier_rules_is_read(shop: Shop, rule: str
 
     def keep(connection: object) -> list[Asked]:
         keep_asked(connection, [asked], NOW)  # type: ignore[arg-type]
-        return unanswered(connection)  # type: ignore[arg-type]
+        return unanswered(connection, 0, None, 10)[0]  # type: ignore[arg-type]
 
     assert shop.order.database.in_transaction(keep) == [asked]
 
