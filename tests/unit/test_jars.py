@@ -6,15 +6,20 @@ jgo downloads from a server in this process, whose faults are made here.
 import errno
 import hashlib
 import re
+import ssl
+import subprocess
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from jgo.maven import _core
 
+from cli.certificates import new_authority, new_broker_certificate
 from domain.errors import JarError
 from transport.local_broker import jars as module
 from transport.local_broker.jars import Jar, fetch_jars, recorded_jars
@@ -65,6 +70,29 @@ class Repository:
 
 @pytest.fixture
 def repository(monkeypatch):
+    with serving(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def signed_by(monkeypatch, tmp_path):
+    """The certificate of an authority that only this machine may know, which signs the server's."""
+    now = datetime.now(UTC)
+    key, authority = new_authority(now)
+    file = tmp_path / "authority.pem"
+    file.write_bytes(authority)
+    server = tmp_path / "server.pem"
+    server.write_bytes(b"".join(new_broker_certificate(key, authority, ["127.0.0.1"], now, 1)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(monkeypatch, context):
+        yield file
+
+
+@contextmanager
+def serving(monkeypatch, tls=None):
     made = Repository()
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,10 +103,14 @@ def repository(monkeypatch):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     monkeypatch.setitem(
-        _core.DEFAULT_REMOTE_REPOS, "central", f"http://127.0.0.1:{server.server_port}"
+        _core.DEFAULT_REMOTE_REPOS,
+        "central",
+        f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}",
     )
     monkeypatch.setattr(module.shutil, "which", lambda _name: None)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -191,6 +223,30 @@ def test_what_can_not_be_reached_is_named(repository, tmp_path, monkeypatch):
     ) as e:
         fetch_jars(tmp_path, None, WANTED)
     assert "KAFKA_BOOTSTRAP_SERVERS" in str(e.value)
+    assert there(tmp_path) == set()
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
+def test_authorities_of_the_system_are_trusted_and_those_that_are_named(
+    signed_by, tmp_path, monkeypatch, variable
+):
+    """OpenSSL's own places, by which a machine of a company knows the authority of its proxy."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    (folder / "authority.pem").write_bytes(signed_by.read_bytes())
+    command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(signed_by)]
+    hashed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    (folder / f"{hashed}.0").write_bytes(signed_by.read_bytes())
+    monkeypatch.setenv(variable, str(folder if variable == "SSL_CERT_DIR" else signed_by))
+    plain = ssl.SSLContext
+    paths = fetch_jars(tmp_path / "jars", None, WANTED)
+    assert [path.read_bytes() for path in paths] == list(BODIES.values())
+    assert ssl.SSLContext is plain
+
+
+def test_an_authority_that_nobody_trusts_is_refused_with_what_to_do(signed_by, tmp_path):
+    with pytest.raises(JarError, match=r"CERTIFICATE_VERIFY_FAILED.*SSL_CERT_FILE"):
+        fetch_jars(tmp_path / "jars", None, WANTED)
     assert there(tmp_path) == set()
 
 

@@ -36,6 +36,12 @@ _INSTEAD = (
     "or set KAFKA_BOOTSTRAP_SERVERS to a Kafka broker that is there already; then no jar is needed"
 )
 
+_UNREACHED = "Is this machine connected, and may it reach a Maven repository?"
+_DISTRUSTED = (
+    "Does a proxy here sign what it lets through? Add its authority to this system's certificates, "
+    "or name a file with them all in SSL_CERT_FILE."
+)
+
 
 class Progress(Protocol):
     """What wants to know how a download goes."""
@@ -154,9 +160,9 @@ def _fetch(jar: Jar, directory: Path, progress: Progress) -> None:
         counted.set(0)
         target.unlink()
     if failure:
+        asked = _DISTRUSTED if "CERTIFICATE_VERIFY_FAILED" in failure else _UNREACHED
         raise JarError(
-            f"{jar.coordinate} can't be downloaded: {failure}. Is this machine connected, and may "
-            f"it reach a Maven repository? Try again, {_INSTEAD}."
+            f"{jar.coordinate} can't be downloaded: {failure}. {asked} Try again, {_INSTEAD}."
         )
     raise JarError(
         f"{jar.coordinate} was downloaded twice and isn't the recorded jar: its SHA-256 sum should "
@@ -175,7 +181,8 @@ def _download(jar: Jar, directory: Path, advance: Callable[[int], None]) -> None
         yield advance
 
     try:
-        _resolve(jar, directory, PythonResolver(progress_callback=counting))
+        with _by_the_systems_certificates():
+            _resolve(jar, directory, PythonResolver(progress_callback=counting))
     except (OSError, RuntimeError, AssertionError) as error:
         maven = shutil.which("mvn")
         full = isinstance(error, OSError) and error.errno == errno.ENOSPC
@@ -188,6 +195,23 @@ def _download(jar: Jar, directory: Path, advance: Callable[[int], None]) -> None
             raise RuntimeError(
                 f"{_reason(error)}; and mvn failed, too: {_reason(second)}"
             ) from error
+
+
+@contextmanager
+def _by_the_systems_certificates() -> Iterator[None]:
+    """Trust the authorities that this system trusts, as pip does, beside those that Python brings.
+
+    A company's proxy signs what it lets through by an authority of its own, which is known to its
+    machines alone.
+    """
+    import truststore
+
+    # jgo makes its sessions by itself: there is no other way to hand it a context.
+    truststore.inject_into_ssl()
+    try:
+        yield
+    finally:
+        truststore.extract_from_ssl()
 
 
 def _resolve(jar: Jar, directory: Path, resolver: "Resolver") -> None:
