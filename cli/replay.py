@@ -4,7 +4,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice
 from types import FrameType
 from typing import Annotated
 
@@ -29,6 +28,7 @@ from reporting.projector import catch_up, open_projections
 from reporting.proof_of_log import open_log_to_prove
 from reporting.replay import ReplayRefused
 from reporting.set_aside import refuse_to_take_in, set_aside
+from transport.bounds import batches
 from transport.clients import admin_client
 from transport.cluster import ClusterView
 from transport.codec import decode
@@ -210,7 +210,7 @@ def _publish(log: Database, servers: Servers, topic: str, first: int, last: int)
     with _stoppable(so_far), _bar() as bar:
         task = bar.add_task("published", total=count)
         try:
-            while batch := list(islice(events, PUBLISHED_AT_ONCE)):
+            for batch in batches(events, PUBLISHED_AT_ONCE, lambda event: len(event.body)):
                 _refuse_gaps(log, batch, following)
                 sink.publish([outgoing_again(event, topic) for event in batch])
                 following += len(batch)

@@ -9,20 +9,15 @@ from collections import Counter
 from datetime import UTC, datetime
 from unicodedata import normalize
 
+from domain.bounds import refuse_out_of_bounds
 from domain.contracts import NewOrder
-from domain.errors import MoneyError, PurchaseFileError, PurchaseLineError
+from domain.errors import MoneyError, OutOfBounds, PurchaseFileError, PurchaseLineError
 from domain.house_accounts import house_address
 from domain.identity import order_id_of
 from domain.money import parse_amount
 
 MAX_DATA_SET = 150
 """Most characters of a data set's name, so that each order's id has at most the contract's 200."""
-
-MAX_CENTS = 100_000_000_000
-"""The largest amount of a purchase, in minor units: the contract's bound."""
-
-FIRST_DAY, LAST_DAY = "19700101", "20991231"
-"""The days that a purchase can be of: the contract's bounds."""
 
 _FIELDS = "customer id (5 digits), date (YYYYMMDD), number of CDs, amount"
 _CUSTOMER = re.compile(r"[0-9]{5}", re.ASCII)
@@ -89,34 +84,32 @@ class PurchaseFile:
             raise self._refused(number, f"customer id {customer!r} is not 5 digits")
         if not _DATE.fullmatch(date):
             raise self._refused(number, f"date {date!r} is not of the form YYYYMMDD")
-        if not FIRST_DAY <= date <= LAST_DAY:
-            raise self._refused(number, f"date {date} is not from {FIRST_DAY} to {LAST_DAY}")
         if not _COUNT.fullmatch(count) or int(count) == 0:
             raise self._refused(number, f"number of CDs {count!r} is not a whole number from 1")
         parts = _AMOUNT.fullmatch(amount)
         if parts is None:
             raise self._refused(number, f"amount {amount!r} is not of the form 29.33")
-        canonical = f"{int(parts[1])}.{parts[2]}"
-        too_large = f"amount {amount} is larger than {MAX_CENTS:,} minor units of {self.currency}"
-        if int(parts[1]) > MAX_CENTS:
-            raise self._refused(number, too_large)
         try:
             ordered_at = datetime(int(date[:4]), int(date[4:6]), int(date[6:]), tzinfo=UTC)
-            money = parse_amount(canonical, self.currency)
+            money = parse_amount(amount, self.currency)
         except (ValueError, MoneyError) as error:
             raise self._refused(number, f"{date} or {amount}: {error}") from error
-        if money.cents > MAX_CENTS:
-            raise self._refused(number, too_large)
-        said = (customer, date, int(count), canonical)
-        self._turns[said] += 1
-        return NewOrder(
-            order_id=order_id_of(self.data_set, *said, self._turns[said]),
+        said = (customer, date, int(count), f"{int(parts[1])}.{parts[2]}")
+        turn = self._turns[said] + 1
+        order = NewOrder(
+            order_id=order_id_of(self.data_set, *said, turn),
             customer_id=customer,
             ordered_at=ordered_at,
             amount=money,
             items=int(count),
             billing_address=house_address(customer),
         )
+        try:
+            refuse_out_of_bounds(order)
+        except OutOfBounds as error:
+            raise self._refused(number, str(error)) from error
+        self._turns[said] = turn
+        return order
 
     def _refused(self, number: int, why: str) -> PurchaseLineError:
         return PurchaseLineError(f"{self.data_set} line {number}: {why}")

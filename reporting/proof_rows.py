@@ -7,7 +7,6 @@ one by one; only if something is unusual there, each row is looked at as strictl
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import msgspec
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOrder, OrderShipped
 from domain.errors import ContractError
 from reporting.proof import Failure
-from transport.bounds import BATCH_BYTES
+from transport.bounds import batches
 from transport.codec import decode
 from transport.envelope import format_time
 
@@ -52,8 +51,9 @@ def check_rows(before: Checked, rows: Iterable[RawRow], aside: Collection[int] =
     Those at the positions `aside` need only be as they were hashed.
     """
     checked = before
-    coming = iter(rows)
-    while checked.failure is None and (some := _together(coming)):
+    for some in batches(rows, TOGETHER, _size):
+        if checked.failure is not None:
+            break
         if _all_right(checked, some):
             checked = Checked(some[-1][0], some[-1][-1])
         else:
@@ -61,16 +61,9 @@ def check_rows(before: Checked, rows: Iterable[RawRow], aside: Collection[int] =
     return checked
 
 
-def _together(rows: Iterator[RawRow]) -> list[RawRow]:
-    """The next rows, as many as are checked at once; fewer where they are large."""
-    some = list(islice(rows, 1))
-    size = 0
-    for row in islice(rows, TOGETHER - 1) if some else ():
-        some.append(row)
-        size += len(row[_BODY] or b"")
-        if size >= BATCH_BYTES:
-            break
-    return some
+def _size(row: RawRow) -> int:
+    # Whoever tampered with it may have put anything there.
+    return len(body) if isinstance(body := row[_BODY], bytes | str) else 0
 
 
 def link(before: bytes, row: RawRow) -> bytes:

@@ -5,8 +5,29 @@ itself is a batch of its own. What a process holds in all is written in
 docs/decisions/0019-bounded-in-bytes-and-time.md.
 """
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
 BATCH_BYTES = 8_000_000
 """Bytes after which a batch ends, with the record that reached them."""
 
 FETCHED_BYTES = 1_000_000
 """Bytes of one partition that a client takes out of what it fetched, before the others' turn."""
+
+
+def batches(
+    items: Iterable[Item], most: int, size_of: Callable[[Item], int]
+) -> Iterator[list[Item]]:
+    """Items in batches of at most `most`, each ended by the item that reaches `BATCH_BYTES`."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += size_of(item)
+        if len(batch) >= most or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

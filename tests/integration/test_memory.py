@@ -1,8 +1,8 @@
 """What a process has in memory at most, whatever lies on the topics: less than its container."""
 
-import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -78,13 +78,25 @@ def service(home: Home, name: str) -> Iterator["subprocess.Popen[str]"]:
         process.wait(60)
 
 
+# By a small process: a child counts the memory that its parent had when it was made.
+MEASURING = """
+import os, subprocess, sys
+nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+child = subprocess.Popen([sys.executable, "-m", "cli.main", *sys.argv[1:]], **nowhere)
+_, status, used = os.wait4(child.pid, 0)
+print(os.waitstatus_to_exitcode(status), used.ru_maxrss)
+"""
+
+
 def peak_of_command(home: Home, *arguments: str) -> int:
     """The most bytes that a `shop` command has had, whose output nobody keeps."""
-    process = home.start(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return used.ru_maxrss * 1024
+    command = [sys.executable, "-c", MEASURING, *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=home.environment, capture_output=True, text=True, check=True
+    )
+    code, kilobytes = map(int, done.stdout.split())
+    assert code == 0
+    return kilobytes * 1024
 
 
 def let_wait_again(home: Home, database: str) -> None:

@@ -8,7 +8,7 @@ from mode.utils.queues import FlowControlEvent
 
 from streams.bounded import ByteQueue, Hand, fetcher
 from streams.bounded import _BoundedResult as BoundedResult
-from transport.bounds import BATCH_BYTES, FETCHED_BYTES
+from transport.bounds import BATCH_BYTES, FETCHED_BYTES, batches
 
 
 def of_size(size: int) -> Any:
@@ -97,3 +97,10 @@ def test_what_was_fetched_is_handed_over_by_bytes_with_headers_and_keys_counted(
     assert [each.offset for each in result.getall(100)] == [4]
     assert result.getall(100) == []
     assert not result.has_more()
+
+
+def test_a_batch_ends_by_count_or_by_bytes() -> None:
+    sizes = [1, 2, 3, BATCH_BYTES, 4, BATCH_BYTES - 4, 2 * BATCH_BYTES, 5]
+    found = list(batches(iter(sizes), 3, lambda size: size))
+    assert found == [sizes[:3], sizes[3:4], sizes[4:6], sizes[6:7], sizes[7:]]
+    assert list(batches([], 3, len)) == []
