@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Event
 
 from filelock import FileLock, Timeout
 
-from cli.composition import order_service, publisher, wait_for_topics
+from cli.composition import order_service, publisher, topic_lives, wait_for_topics
 from cli.console import progress_bar
-from cli.place import Placed, read_purchases
+from cli.place import Placed, placing, read_purchases
 from cli.settings import Settings
 from domain.contracts import NewOrder
 from domain.errors import BrokerError, ShopError
 from domain.principals import Principal
 from event_log.outbox import Relay
 from request_reply.durable import DurableRequests, recover
+from request_reply.learning import know_asked, learn_asked
 from request_reply.outcomes import (
     Accepted,
     Declined,
@@ -35,6 +37,7 @@ from request_reply.outcomes import (
 from request_reply.requester import Requester, RequesterSettings
 from request_reply.sending import Trace
 from services.asking import Asking
+from transport.private_files import FILE, make_folder
 from transport.topics import PAYMENT_REPLIES
 
 _log = logging.getLogger(__name__)
@@ -70,18 +73,24 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
 
     Raises:
         BrokerError: there is no broker, or every partition of the reply topic is in use.
+        StoreError: the order service's database can't be used, or is not of these topics.
     """
     servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
     orders = order_service(settings)
     orders.database.bind_to_cluster(cluster)
+    lives = topic_lives("order", servers, orders.database)
+    lives.bind()
     relay = Relay(orders.database, publisher(servers))
     with ExitStack() as stack:
         partition = stack.enter_context(_reply_partition(settings))
         asking = Asking(orders)
-        store = DurableRequests(asking)
+        learn_asked(asking, servers)
+        ends = Event()
+        store = DurableRequests(asking, require=lambda: lives.wait_until_same(ends))
         stack.callback(store.close)
         requester = Requester(RequesterSettings(servers, partition), store, trace).start()
         stack.callback(requester.stop)
+        stack.callback(ends.set)
         if not requester.wait_until_ready(30):
             raise BrokerError(
                 f"replies on {PAYMENT_REPLIES}[{partition}] can't be read within 30 s"
@@ -92,6 +101,7 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
             came = ", ".join(f"{count:,} {word}" for word, count in sorted(again.items()))
             _log.info("%d requests of before were asked again: %s", again.total(), came)
         yield Desk(requester, asking)
+        know_asked(asking, servers)
         relay.drain()
 
 
@@ -101,16 +111,22 @@ def ask_all(
     style: Style,
     limit: int | None = None,
     check: Callable[[], None] = lambda: None,
+    data_set: str | None = None,
 ) -> Placed:
     """Ask for every order of a file, in date order for each customer.
 
     Raises:
-        ShopError: the file can't be read, or an order got no answer however often it was asked.
+        PurchaseFileError: the file can't be read, or is not the one that was placed under its name.
+        ShopError: an order got no answer however often it was asked.
         BrokerError: there is no broker.
     """
-    orders, refused = read_purchases(file, settings.currency)
-    orders = orders[:limit]
-    with desk(settings) as made, progress_bar("orders asked  ") as bar:
+    purchases = read_purchases(file, settings.currency, data_set)
+    orders = purchases.orders[:limit]
+    with (
+        desk(settings) as made,
+        placing(made.asking.orders, file, purchases) as gone,
+        progress_bar("orders asked  ") as bar,
+    ):
         known = made.asking.orders.known_orders()
         task = bar.add_task("", total=len(orders))
 
@@ -120,7 +136,7 @@ def ask_all(
         ask = _ask_sync if style is Style.SYNC else _ask_async
         ask(made.requester, orders, answered, check)
         new = made.asking.orders.known_orders() - known
-    return Placed(len(orders), new, tuple(refused))
+    return Placed(len(orders), new, tuple(purchases.refused), gone)
 
 
 def _ask_sync(
@@ -249,8 +265,8 @@ def _left_behind(settings: Settings, asking: Asking, own: int) -> Iterator[list[
 def _alone(settings: Settings, partition: int) -> Iterator[bool]:
     """Hold a partition of the reply topic, if no other requester of this home does."""
     folder = settings.home / "replies"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{partition}.lock")
+    make_folder(folder)
+    lock = FileLock(folder / f"{partition}.lock", mode=FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -24,17 +24,25 @@ from event_log.outbox import Publishes, Relay
 from reporting.projector import ProjectedRow, catch_up, open_projections, position
 from reporting.proof_of_log import open_log_to_prove
 from reporting.read_only import ReadOnlyDatabase, look_up
+from reporting.set_aside import StoppedRow, stopped
+from reporting.told import Unreadable
 from services.batch import Service
+from services.learning import learn_decisions
 from services.order import OrderService
 from services.payment import PaymentService
 from services.recorder import RecorderService, open_log
 from services.telemetry import telemetry
+from services.topic_lives import TopicLives
 from services.warehouse import WarehouseService
 from streams.relaying import RelayThread
+from transport.access import kept_for, learned_by
 from transport.clients import Publisher, cluster_id
 from transport.local_broker.broker import LocalBroker
+from transport.private_files import make_folder
 from transport.rights import require_rights
 from transport.servers import SecuredServers, Servers
+from transport.topic_settings import Keeping, require_safe
+from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS
 
 if TYPE_CHECKING:
     from streams.worker import Worker
@@ -68,6 +76,16 @@ SERVICES: dict[str, Callable[[Settings], Service]] = {
     "warehouse": lambda settings: WarehouseService(settings.database("warehouse")),
     "recorder": recorder_service,
 }
+
+
+READS = {
+    "order": tuple(OrderService.subscriptions),
+    "payment": tuple(PaymentService.subscriptions),
+    "responder": (PAYMENT_REQUESTS,),
+    "warehouse": tuple(WarehouseService.subscriptions),
+    "recorder": tuple(RecorderService.subscriptions),
+}
+"""By service, the topics of which it must have every record."""
 
 
 def local_broker(settings: Settings) -> LocalBroker:
@@ -131,6 +149,7 @@ def wait_for_topics(
     Raises:
         NotLetIn: a password, a certificate or the protocol is the wrong one: waiting is no use.
         AccessDenied: a right is missing that `who` needs.
+        UnsafeTopic: the settings of a topic that `who` reads can lose records.
         BrokerError: it did not within `seconds`.
     """
     for attempt in Retrying(
@@ -144,8 +163,25 @@ def wait_for_topics(
             servers = bootstrap_servers(settings)
             cluster = cluster_id(servers, timeout=10)
             require_rights(servers, who, settings.reply_topics)
+            require_safe(servers, kept_for(who), keeping(settings))
             return servers, cluster
     raise AssertionError("unreachable: the loop returns or raises")
+
+
+def keeping(settings: Settings) -> Keeping:
+    """How topics are to keep their records."""
+    return Keeping(settings.replication, settings.retention_days)
+
+
+def learned(name: str) -> tuple[str, ...]:
+    """The topics that a service reads as far as they go: what it has said, and its replies."""
+    replies = (PAYMENT_REPLIES,) if name == Principal.ORDER else ()
+    return (*learned_by(Principal(name)), *replies)
+
+
+def topic_lives(name: str, servers: Servers, database: Database) -> TopicLives:
+    """The topics of a service, to be compared with what its database knows of them."""
+    return TopicLives(servers, database, name, READS[name], learned(name))
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -172,7 +208,8 @@ def worker(
 
     Raises:
         BrokerError: there is no broker.
-        StoreError: the database can't be used.
+        StoreError: the database can't be used, or is not of these topics.
+        OffsetGap: records are gone that the service has not handled.
     """
     # Faust, which is a third of the start of any command, is for those who work by it.
     from streams.worker import Worker, WorkerSettings
@@ -180,15 +217,20 @@ def worker(
     service = SERVICES[name](settings)
     servers, cluster = wait_for_topics(settings, Principal(name))
     service.database.bind_to_cluster(cluster)
+    lives = topic_lives(name, servers, service.database)
+    lives.bind()
+    if isinstance(service, PaymentService):
+        learn_decisions(service, servers)
     relay = RelayThread(Relay(service.database, publishes(servers)), name)
     data = settings.home / "faust" / name
-    data.mkdir(parents=True, exist_ok=True)
+    make_folder(data)
     return Worker(
         service,
         WorkerSettings(
             servers, data, settings.batch, settings.batch_within, settings.stalled_after
         ),
         relay,
+        lives,
     )
 
 
@@ -227,7 +269,11 @@ def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database
     if not settings.on_postgres:
         log, projections = open_report(settings)
         if newest:
-            catch_up(log, projections)
+            try:
+                catch_up(log, projections)
+            except Unreadable as error:
+                # What comes before it is in the report all the same.
+                _log.warning("the report ends before position %d: %s", error.position, error)
         return log, projections
     log, place = open_log_to_prove(settings.database("event_log")), settings.database("report")
     reached = looked_up(place, position, ProjectedRow)
@@ -235,6 +281,10 @@ def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database
         raise StoreError(
             f"there are no projections in {place} yet: `shop run {PROJECTOR}` makes them"
         )
+    stop = looked_up(place, stopped, StoppedRow)
+    if newest and stop is not None:
+        _log.warning("%s", stop)
+        return log, ReadOnlyDatabase(place)
     behind = last_position(log) - reached
     if newest and behind > 0:
         _log.warning(

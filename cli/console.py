@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -35,6 +36,17 @@ err = Console(stderr=True, soft_wrap=True)
 def print_json(value: Any) -> None:
     """Write one JSON object to standard output, for a script to read."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def print_json_list(name: str, values: Iterable[Any]) -> None:
+    """Write one JSON object with a list, of which one member at a time is in memory."""
+    between = ""
+    sys.stdout.write(f'{{\n  "{name}": [')
+    for value in values:
+        text = json.dumps(value, indent=2, default=str).replace("\n", "\n    ")
+        sys.stdout.write(f"{between}\n    {text}")
+        between = ","
+    sys.stdout.write("\n  ]\n}\n" if between else "]\n}\n")
 
 
 def progress_bar(what: str) -> Progress:

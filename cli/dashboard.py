@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
 
 import psutil
 import typer
@@ -54,7 +55,7 @@ def dashboard(
             port is taken, or the page's server ended by itself.
     """
     settings = Settings()
-    login = login_of(settings)
+    login, base_path = login_of(settings), settings.dashboard_base_path
     _refuse_an_open_door(address, login, without_login)
     # Refuses a currency that amounts can't be written in, before there is a page to say so.
     parse_amount("0", settings.currency)
@@ -71,8 +72,9 @@ def dashboard(
         try:
             if follower is not None:
                 follower.start()
-            if _wait_until_it_answers(server, address, chosen, ending):
-                page = login.origin if login else page_url(address, chosen)
+            local = f"{page_url(address, chosen)}{base_path}"
+            if _wait_until_it_answers(server, local, ending):
+                page = login.page if login else local
                 out.print(f"The Revenue page is at {page}", highlight=False)
                 _wait_for_the_end(server, follower, ending)
         finally:
@@ -127,19 +129,19 @@ def _serve(address: str, port: int) -> subprocess.Popen[bytes]:
 
 
 def _wait_until_it_answers(
-    server: subprocess.Popen[bytes], address: str, port: int, ending: threading.Event
+    server: subprocess.Popen[bytes], page: str, ending: threading.Event
 ) -> bool:
     """Whether it answers; not if this process is asked to end before."""
     for _ in range(int(ANSWERS_WITHIN_SECONDS / _LOOK_EVERY_SECONDS)):
         if server.poll() is not None:
             _say_it_ended(server)
-        if _answers(_host(address), port) and _listens(server, port):
+        if _answers(page) and _listens(server, urlsplit(page).port):
             return True
         if ending.wait(_LOOK_EVERY_SECONDS):
             return False
     raise ShopError(
-        f"the page's server didn't answer at {page_url(address, port)} for "
-        f"{ANSWERS_WITHIN_SECONDS:g} s; what it said is above"
+        f"the page's server didn't answer at {page} for {ANSWERS_WITHIN_SECONDS:g} s; what it "
+        "said is above"
     )
 
 
@@ -172,11 +174,12 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         server.stdin.close()
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(page: str) -> bool:
     # http.client and not urllib: a proxy that is set in the environment has no part in this.
-    connection = http.client.HTTPConnection(host, port, timeout=1)
+    where = urlsplit(page)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=1)
     try:
-        connection.request("GET", "/_stcore/health")
+        connection.request("GET", f"{where.path}/_stcore/health")
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
@@ -184,7 +187,7 @@ def _answers(host: str, port: int) -> bool:
         connection.close()
 
 
-def _listens(server: subprocess.Popen[bytes], port: int) -> bool:
+def _listens(server: subprocess.Popen[bytes], port: int | None) -> bool:
     """Whether it is our server that has the port, and not one that was a moment faster."""
     try:
         connections = psutil.Process(server.pid).net_connections("inet")

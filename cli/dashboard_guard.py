@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.auth_util import get_cookie_with_chunks
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
@@ -49,14 +49,16 @@ class Guard:
     """Lets through what the pages ask for, and nothing else.
 
     Refused are: hosts that the dashboard isn't called by (a foreign name that was pointed here),
-    requests that another site's page makes, bodies, other methods than GET and HEAD, and those of
-    Streamlit's own paths that no page uses. Where people log in, files for download are for those
-    who may look, and a login ends when its time is over.
+    paths that aren't below its own, requests that another site's page makes, bodies, other methods
+    than GET and HEAD, and those of Streamlit's own paths that no page uses. Where people log in,
+    files for download are for those who may look, and a login ends when its time is over.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str], login: Login | None) -> None:
-        """Guard `app`, which is called by `hosts`."""
-        self._app, self._hosts, self._login = app, hosts, login
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str], login: Login | None, base_path: str
+    ) -> None:
+        """Guard `app`, which is called by `hosts`, and is below `base_path` there."""
+        self._app, self._hosts, self._login, self._base_path = app, hosts, login, base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let it through."""
@@ -65,12 +67,11 @@ class Guard:
             return
         asked = HTTPConnection(scope)
         visit = self._visit(asked.cookies)
-        refused = self._refused(asked, visit)
-        if refused is not None:
+        answer = self._answer(asked, visit)
+        if answer is not None:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             else:
-                answer = PlainTextResponse(f"{refused.phrase}\n", refused, {"Connection": "close"})
                 await answer(scope, receive, self._hardened(scope, send))
             return
         if self._login is not None and visit is None:
@@ -80,12 +81,26 @@ class Guard:
         else:
             await self._until_login_ends(visit, scope, receive, send)
 
+    def _answer(self, asked: HTTPConnection, visit: Visit | None) -> Response | None:
+        """What is said before Streamlit is asked: a refusal, or where the first page is."""
+        refused = self._refused(asked, visit)
+        if refused is not None:
+            return PlainTextResponse(f"{refused.phrase}\n", refused, {"Connection": "close"})
+        if self._below(asked.scope):
+            return None
+        # Links on the first page go from the slash at its end. Which scheme and which host people
+        # use, only the proxy knows.
+        query = f"?{asked.url.query}" if asked.url.query else ""
+        return RedirectResponse(f"{self._base_path}/{query}", HTTPStatus.TEMPORARY_REDIRECT)
+
     def _refused(self, asked: HTTPConnection, visit: Visit | None) -> HTTPStatus | None:
         """Why a request is refused; `None` if it isn't."""
         host, origin = asked.headers.get("host", ""), asked.headers.get("origin")
-        path: str = asked.scope["path"]
+        path = self._below(asked.scope)
         if _name(host) not in self._hosts:
             return HTTPStatus.MISDIRECTED_REQUEST
+        if path is None:
+            return HTTPStatus.NOT_FOUND
         if origin is not None and not self._is_own(origin, host):
             return HTTPStatus.FORBIDDEN
         if asked.scope.get("method", "GET") not in ("GET", "HEAD"):
@@ -97,6 +112,12 @@ class Guard:
         if path.startswith(_MEDIA) and not self._may_look(visit):
             return HTTPStatus.FORBIDDEN
         return None
+
+    def _below(self, scope: Scope) -> str | None:
+        """What comes after the dashboard's own path; `None` for what isn't below that."""
+        path: str = scope["path"]
+        is_below = f"{path}/".startswith(f"{self._base_path}/")
+        return path.removeprefix(self._base_path) if is_below else None
 
     def _is_own(self, origin: str, host: str) -> bool:
         """Whether it is the dashboard's own page that asks."""
@@ -145,7 +166,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                if scope["path"].startswith(_MEDIA):
+                if (self._below(scope) or "").startswith(_MEDIA):
                     headers["Cache-Control"] = "no-store"
                 if secure:
                     message["headers"] = [_with_secure(each) for each in message["headers"]]

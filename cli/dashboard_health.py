@@ -11,7 +11,7 @@ from cli.dead_letters import collected
 from cli.letter_view import MAX_SHOWN, body_shown, shown
 from cli.settings import Settings
 from cli.standings import ANSWER_WITHIN_SECONDS, Found, find_out
-from cli.status import processes, what_is_wrong
+from cli.status import processes, what_is_wrong, what_waits
 from domain.errors import ShopError
 from domain.letters import LetterState
 from domain.status import Facts, Verdict, Word, judge
@@ -60,6 +60,7 @@ def health_of(settings: Settings) -> Health:
         ],
         letters,
         what_is_wrong(found, verdicts),
+        what_waits(found, verdicts),
     )
 
 

@@ -74,12 +74,16 @@ RULES: dict[str, Any] = {
 
 def serve(address: str, port: int) -> None:
     """Serve the dashboard's pages until SIGTERM."""
-    login = login_of(Settings())
-    App(
-        _PAGE,
-        secrets=login.secrets() if login else None,
-        middleware=[Middleware(Guard, hosts=hosts(address, login), login=login)],
-    ).run(config={"server.address": address, "server.port": port, **_LOOKS, **RULES})
+    settings = Settings()
+    login, base_path = login_of(settings), settings.dashboard_base_path
+    guard = Middleware(Guard, hosts=hosts(address, login), login=login, base_path=base_path)
+    where = {
+        "server.address": address,
+        "server.port": port,
+        "server.baseUrlPath": base_path,
+    }
+    secrets = login.secrets() if login else None
+    App(_PAGE, secrets=secrets, middleware=[guard]).run(config={**where, **_LOOKS, **RULES})
 
 
 def hosts(address: str, login: Login | None) -> frozenset[str]:

@@ -35,7 +35,10 @@ def sources_of(settings: Settings) -> Sources:
     """
     if settings.on_postgres:
         readable = settings.database("report")
-        return Sources(readable, readable, settings.currency, readable, health=None)
+        written = settings.database("event_log")
+        return Sources(
+            readable, readable, settings.currency, readable, health=None, written=written
+        )
     health = InBackground(
         partial(health_of, settings), LOOK_EVERY_SECONDS, USELESS_AFTER_SECONDS, WAIT_SECONDS
     )

@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from cli.composition import publisher, wait_for_topics
-from cli.console import err, out, print_json
+from cli.console import err, out, print_json, print_json_list
 from cli.letter_edits import Edits, checked, edited, in_editor, past_deadline
 from cli.letter_view import as_json, print_letter, print_letters
 from cli.settings import Settings
-from domain.errors import BrokerError, ShopError
+from domain.errors import BrokerError, ShopError, StoreError
 from domain.letters import LetterState
 from domain.principals import Principal
-from event_log.outbox import Relay, waiting
+from event_log.outbox import Relay, set_aside, waiting
 from services.letter_store import Letter
 from services.letters import LetterDesk
 from transport.cluster import ClusterView
@@ -46,15 +46,14 @@ def list_letters(
     """Show the letters: one for each record that could not be handled."""
     if state not in ("all", *LetterState):
         raise typer.BadParameter(f"{state!r} is none of open, sent, dropped, all")
+    desk = _desk(Settings())
     found = [
         letter
-        for letter in _select(
-            _desk(Settings()).letters(with_bodies=json), topic, service, reason, since
-        )
+        for letter in _select(desk.letters(with_bodies=False), topic, service, reason, since)
         if state in ("all", letter.state)
     ]
     if json:
-        print_json({"letters": [as_json(letter) for letter in found]})
+        print_json_list("letters", (as_json(desk.letter(letter.name)) for letter in found))
     else:
         print_letters(found)
 
@@ -106,7 +105,7 @@ def edit_letter(
     checked(mended, frozenset(settings.reply_topics))
     now = datetime.now(UTC)
     desk.edit(letter, mended, note, now)
-    _warn(past_deadline(mended, now))
+    _warn(past_deadline(name, mended, now))
     out.print(f"{name} is mended; `shop dead-letters send {name}` sends it", highlight=False)
 
 
@@ -131,19 +130,19 @@ def send_letters(
         raise typer.BadParameter("filters go with --all; named letters are sent as named")
     settings = Settings()
     desk, servers = _reached(settings)
-    if names:
-        chosen = [desk.letter(name) for name in names]
-    else:
-        chosen = [
-            letter
+    if not names:
+        names = [
+            letter.name
             for letter in _select(desk.letters(with_bodies=False), topic, service, reason, since)
             if again or letter.state is LetterState.OPEN
         ]
     now = datetime.now(UTC)
-    largest = ClusterView(servers).largest({letter.letter.failure.topic for letter in chosen})
-    count = desk.send([letter.name for letter in chosen], now, closed_too=again, largest=largest)
-    for letter in chosen:
-        _warn(past_deadline(letter.letter, now))
+    topics = {desk.letter(name).letter.failure.topic for name in names}
+    largest = ClusterView(servers).largest(topics)
+    count = desk.send(names, now, closed_too=again, largest=largest)
+    # One at a time: all of them may be more than memory should hold.
+    for name in dict.fromkeys(names):
+        _warn(past_deadline(name, desk.letter(name).letter, now))
     _publish(desk, servers)
     out.print(f"{count:,} letters are on their way", highlight=False)
 
@@ -180,11 +179,13 @@ def _reached(settings: Settings) -> tuple[LetterDesk, Servers]:
     """
     servers, cluster = wait_for_topics(settings, Principal.OPERATOR, seconds=5)
     desk = collected(settings, servers, cluster, _warn)
-    if left := waiting(desk.database):
+    with desk.database.reading() as connection:
+        left = len(set_aside(connection))
+    if left := left + waiting(desk.database):
         _warn(f"{left:,} letters of a former `send` were not out yet: they are sent now")
         try:
             _publish(desk, servers)
-        except BrokerError as error:
+        except (BrokerError, StoreError) as error:
             _warn(str(error))
     return desk, servers
 
@@ -217,6 +218,9 @@ def _publish(desk: LetterDesk, servers: Servers) -> None:
         raise BrokerError(
             f"{error}. The letters wait; the next `shop dead-letters` command sends them"
         ) from error
+    with desk.database.reading() as connection:
+        for why in set_aside(connection):
+            _warn(f"a letter is not out, and the next command tries it again: {why}")
 
 
 def _warn(text: str | None) -> None:

@@ -27,7 +27,14 @@ PURCHASES = Path(__file__).parent.parent / "data" / "CDNOW_master.txt"
 
 
 def demo(
-    settings: Settings, file: Path, style: Style, limit: int | None, payments: int, *, stay: bool
+    settings: Settings,
+    file: Path,
+    style: Style,
+    limit: int | None,
+    payments: int,
+    *,
+    stay: bool,
+    data_set: str | None = None,
 ) -> Placed:
     """Run the main job: broker, topics, services, dashboard, all orders, and the report.
 
@@ -38,6 +45,7 @@ def demo(
         limit: only so many orders, the first in date order.
         payments: how many payment processes to run at once.
         stay: whether to go on until interrupted, once the report is printed.
+        data_set: the name its purchases are placed under; without it, the file's own.
 
     Raises:
         ShopError: something can't be done; all that was started is stopped.
@@ -63,15 +71,15 @@ def demo(
             supervisor.start("dashboard", "dashboard", "--port", str(port))
             began = time.monotonic()
             if style is Style.EVENTS:
-                placed = place(settings, file, limit, check=supervisor.check)
+                placed = place(settings, file, limit, check=supervisor.check, data_set=data_set)
             else:
-                placed = ask_all(settings, file, style, limit, check=supervisor.check)
+                placed = ask_all(settings, file, style, limit, supervisor.check, data_set)
             wait_until_settled(settings, broker.bootstrap_servers, check=supervisor.check)
             seconds = time.monotonic() - began
             _print_report(settings)
             _say_what_came_of_it(err, placed, seconds)
             if stay:
-                page = page_url(LOOPBACK, port)
+                page = f"{page_url(LOOPBACK, port)}{settings.dashboard_base_path}"
                 err.print(f"The dashboard is at {page}. Ctrl-C stops everything.")
                 _stay(supervisor)
         finally:

@@ -14,9 +14,10 @@ from cli.settings import Settings
 from domain.errors import ShopError
 from reporting.export import By, cut, days_in_words, periods
 from reporting.exports import FORMS, form_named
-from reporting.figure import as_fields, stamp
+from reporting.figure import as_fields, stamp, without_in_words
 from reporting.history import position_at, report_at
 from reporting.report import report
+from reporting.set_aside import aside_in
 
 _DAY = "%Y-%m-%d"
 
@@ -60,7 +61,8 @@ def export(
         whole = report(projections, settings.currency)
     else:
         whole, _ = report_at(log, projections, position_at(log, then), settings.currency)
-    found, stamped = cut(whole, stamp(log, whole.position, whole.currency), *days)
+    stamped = stamp(log, whole.position, whole.currency, aside_in(projections))
+    found, stamped = cut(whole, stamped, *days)
     made = form.make(found, stamped, by, file.name, datetime.now(UTC))
     write_whole(file, made)
     if json:
@@ -70,7 +72,7 @@ def export(
     out.print(
         f"{file}: {lines:,} {by.value if lines == 1 else f'{by.value}s'}, "
         f"{found.totals.all.orders:,} orders of {days_in_words(*days)}, "
-        f"up to position {stamped.position:,} of the log",
+        f"up to position {stamped.position:,} of the log{without_in_words(stamped)}",
         highlight=False,
         markup=False,
     )

@@ -108,7 +108,7 @@ def checked(letter: DeadLetter, reply_topics: frozenset[str]) -> None:
         raise ShopError(f"so it would be refused again, nothing is changed: {error}") from error
 
 
-def past_deadline(letter: DeadLetter, now: datetime) -> str | None:
+def past_deadline(name: str, letter: DeadLetter, now: datetime) -> str | None:
     """What to say of a request whose deadline has passed; `None` where there is nothing to say."""
     if letter.failure.topic != PAYMENT_REQUESTS:
         return None
@@ -118,7 +118,6 @@ def past_deadline(letter: DeadLetter, now: datetime) -> str | None:
         return None
     if until is None or until > now:
         return None
-    name = letter.failure.name
     return (
         f"{name} was to be decided by {format_time(until)}, so it will be answered as expired; "
         f"`shop dead-letters edit {name} --remove-header {EXPIRY_TIME}` has it decided all the same"

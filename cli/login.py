@@ -14,7 +14,7 @@ from domain.errors import ShopError
 from reporting.dashboard.visitors import Visitors, visitors_of
 
 CALLBACK = "/oauth2callback"
-"""The path below which Streamlit expects those whom the provider sends back."""
+"""Where Streamlit expects those whom the provider sends back, below the dashboard's own path."""
 
 COOKIE_SECRET_CHARACTERS = 32
 """A shorter secret than this is refused: who guesses it can be whomever he likes."""
@@ -62,6 +62,11 @@ class Login:
         """The host in that address."""
         return urlsplit(self.redirect_uri).hostname or ""
 
+    @property
+    def page(self) -> str:
+        """Where people find the first page."""
+        return self.redirect_uri.removesuffix(CALLBACK)
+
     def secrets(self) -> dict[str, Any]:
         """What Streamlit's ``st.login`` reads in ``st.secrets``."""
         return {
@@ -88,10 +93,11 @@ def login_of(settings: Settings) -> Login | None:
         _refuse_half(settings)
         return None
     _safe("SHOP_OIDC_METADATA_URL", url)
-    if _safe("SHOP_OIDC_REDIRECT_URI", redirect_uri)[2:] != (CALLBACK, "", ""):
+    callback = f"{settings.dashboard_base_path}{CALLBACK}"
+    if _safe("SHOP_OIDC_REDIRECT_URI", redirect_uri)[2:] != (callback, "", ""):
         raise ShopError(
             f"SHOP_OIDC_REDIRECT_URI={redirect_uri} must be the dashboard's address for people, "
-            f"and {CALLBACK} after it"
+            f"and {callback} after it"
         )
     if len(cookie_secret) < COOKIE_SECRET_CHARACTERS:
         raise ShopError(

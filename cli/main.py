@@ -6,6 +6,7 @@ ended by Ctrl-C or SIGTERM.
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from cli.access import acl_app
 from cli.asking import Style, ask_all
 from cli.broker import broker_app
-from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, worker
+from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, keeping, worker
 from cli.console import err, log_to_stderr, logs_are_json, out, print_json
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
@@ -25,6 +26,7 @@ from cli.demo import PURCHASES, demo
 from cli.export import export
 from cli.migrate import migrate
 from cli.place import Placed, place
+from cli.positions import positions_app
 from cli.projecting import run_projector
 from cli.prove import prove
 from cli.replay import replay
@@ -37,7 +39,9 @@ from cli.status import status
 from cli.telemetry import telling
 from domain.errors import ShopError
 from event_log.database import reason
-from transport.topics import create_topics
+from transport.private_files import UMASK
+from transport.topic_settings import mend, require_safe
+from transport.topics import ALL_TOPICS, create_topics
 
 _log = logging.getLogger(__name__)
 
@@ -53,22 +57,37 @@ topics_app = typer.Typer(help="The topics of the broker.", no_args_is_help=True)
 app.add_typer(broker_app, name="broker")
 app.add_typer(topics_app, name="topics")
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(positions_app, name="positions")
 app.add_typer(acl_app, name="acl")
 app.add_typer(secrets_app, name="secrets")
 
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many in date order.")]
+As = Annotated[
+    str | None,
+    typer.Option("--as", help="The data set's name, a part of its orders' ids; else the file's."),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object, for a script to read.")]
 
 
 @topics_app.command("create")
-def topics_create() -> None:
-    """Create the topics that aren't there yet."""
+def topics_create(
+    mended: Annotated[
+        bool,
+        typer.Option(
+            "--mend", help="Give topics that are there settings that lose no unread records."
+        ),
+    ] = False,
+) -> None:
+    """Create the topics that aren't there yet; refuse others that can lose unread records."""
     settings = Settings()
     servers = bootstrap_servers(settings)
     created = create_topics(
         servers, settings.partitions, settings.replication, settings.retention_days
     )
     out.print(f"created {', '.join(created)}" if created else "all topics are there")
+    if mended and (changed := mend(servers, ALL_TOPICS, keeping(settings))):
+        out.print(f"mended {', '.join(changed)}")
+    require_safe(servers, ALL_TOPICS, keeping(settings))
 
 
 @app.command("run")
@@ -80,6 +99,8 @@ def run_service(
     if service not in names:
         raise typer.BadParameter(f"{service!r} is not one of {', '.join(names)}")
     log_to_stderr(service)
+    # For what Faust makes by itself.
+    os.umask(UMASK)
     with telling(service):
         if service == RESPONDER:
             run_responder(Settings())
@@ -99,17 +120,21 @@ def place_file(
     style: Annotated[
         Style, typer.Option(help="Publish each order, or ask the payment service for it.")
     ] = Style.EVENTS,
+    name: As = None,
 ) -> None:
-    """Place the purchases of a file as orders, in date order."""
+    """Place the purchases of a file as orders, in date order.
+
+    A file that was placed before may have lines more or lines less, not both at once.
+    """
     if rate is not None and style is not Style.EVENTS:
         raise typer.BadParameter("--rate goes with --style events")
     with telling(ORDER):
         if style is Style.EVENTS:
-            placed = place(Settings(), file, limit, rate)
+            placed = place(Settings(), file, limit, rate, data_set=name)
         else:
-            placed = ask_all(Settings(), file, style, limit)
+            placed = ask_all(Settings(), file, style, limit, data_set=name)
     out.print(f"{placed.orders:,} orders placed, {placed.new:,} of them for the first time")
-    _say_refused(placed)
+    _say_what_else(placed)
 
 
 app.command("report")(print_report)
@@ -152,15 +177,21 @@ def run_demo(
         bool,
         typer.Option("--exit", envvar="DEMO_EXIT", help="Stop everything after the report."),
     ] = False,
+    name: As = None,
 ) -> None:
     """Run the main job: broker, services, dashboard, all orders, and the report."""
     stay = sys.stdout.isatty() and not leave
     with telling(ORDER):
-        placed = demo(Settings(), file, style, orders, payments, stay=stay)
-    _say_refused(placed)
+        placed = demo(Settings(), file, style, orders, payments, stay=stay, data_set=name)
+    _say_what_else(placed)
 
 
-def _say_refused(placed: Placed) -> None:
+def _say_what_else(placed: Placed) -> None:
+    if placed.gone:
+        err.print(
+            f"{placed.gone:,} purchases that were placed before are gone from the file; their "
+            "orders stay as they are"
+        )
     if placed.refused:
         for line in placed.refused:
             err.print(f"refused: {line}", style="yellow", markup=False, highlight=False)

@@ -12,9 +12,9 @@ from cli.console import err, out, print_json
 from cli.secrets_folder import DATABASE_PASSWORD, read_passwords
 from cli.settings import Settings
 from domain.errors import ShopError
+from event_log import revisions
 from event_log.migrations.migrated import Migrated
 from event_log.postgres import PostgresSchema
-from event_log.revisions import CURRENT
 
 EXIT_NOT_CURRENT = 1
 
@@ -36,7 +36,7 @@ def migrate(
         bool, typer.Option("--json", help="One JSON object, for a script to read.")
     ] = False,
 ) -> None:
-    """Bring databases made by an earlier version to this one's tables, and give roles their rights.
+    """Bring databases of an earlier revision to this version's tables, and give roles their rights.
 
     SQLite files are copied before. In Postgres it also makes what is not there yet: schemas, views,
     and with SHOP_PRINCIPALS the services' roles, with their passwords and no right too many.
@@ -48,7 +48,7 @@ def migrate(
     if json:
         print_json(
             {
-                "revision": CURRENT,
+                "revision": revisions.CURRENT,
                 "up_to_date": up_to_date,
                 "databases": [asdict(each) for each in found.databases],
                 "access": found.access,
@@ -63,28 +63,29 @@ def migrate(
 
 def _in_files(settings: Settings, check: bool) -> _Found:
     # Alembic takes longer to import than all else that a command needs.
+    from cli.databases import OPENED
     from event_log.migrations.files import look_at_file, migrate_file
-    from event_log.migrations.recognition import DATABASES
 
     found = _Found()
-    for database in DATABASES:
-        file = settings.database(database)
+    for name, opened in OPENED.items():
+        file = settings.database(name)
         if isinstance(file, Path) and file.exists():
-            _try(found, partial(look_at_file if check else migrate_file, file, database))
+            look, change = partial(look_at_file, file), partial(migrate_file, file, make=opened)
+            _try(found, partial(look if check else change, name))
     return found
 
 
 def _in_postgres(settings: Settings, check: bool) -> _Found:
+    from cli.databases import OPENED
     from event_log.access.applying import bring_about_access, look_at_access
     from event_log.access.rights import RIGHTS
-    from event_log.migrations.recognition import DATABASES
     from event_log.migrations.schemas import look_at_schema, migrate_schema, one_at_a_time
 
     # All is read before anything is changed.
     passwords = None
     if settings.principals:
         passwords = read_passwords(settings.principals, RIGHTS, DATABASE_PASSWORD)
-    places = {name: settings.database(name) for name in DATABASES}
+    places = {name: settings.database(name) for name in OPENED}
     schemas = {name: each for name, each in places.items() if isinstance(each, PostgresSchema)}
     whole = replace(schemas["event_log"], schema="public")
     found = _Found()
@@ -95,7 +96,7 @@ def _in_postgres(settings: Settings, check: bool) -> _Found:
         return found
     with one_at_a_time(whole):
         for name, place in schemas.items():
-            _try(found, partial(migrate_schema, place, name))
+            _try(found, partial(migrate_schema, place, name, OPENED[name]))
         if not found.troubles:
             found.access.extend(bring_about_access(whole, passwords))
     return found
@@ -110,14 +111,15 @@ def _try(found: _Found, work: Callable[[], Migrated]) -> None:
 
 
 def _print(found: _Found, *, check: bool, nothing: bool) -> None:
+    current = revisions.CURRENT
     for each in found.databases:
         if each.is_current:
-            out.print(f"{each.database}: up to date ({CURRENT})", highlight=False)
+            out.print(f"{each.database}: up to date ({current})", highlight=False)
             continue
         would = "would be " if check else ""
         what = f"{would}brought from {each.found} to" if each.found else f"{would}made, at"
         copy = f"; as it was: {each.copy}" if each.copy else ""
-        out.print(f"{each.database}: {what} {CURRENT}{copy}", highlight=False, markup=False)
+        out.print(f"{each.database}: {what} {current}{copy}", highlight=False, markup=False)
     for told in found.access:
         out.print(f"{'would be: ' if check else ''}{told}", highlight=False, markup=False)
     for trouble in found.troubles:

@@ -2,7 +2,10 @@
 
 import logging
 import signal
+import sys
 import threading
+
+from sqlalchemy import Connection
 
 from cli.composition import PROJECTOR
 from cli.follower import Follower
@@ -10,15 +13,22 @@ from cli.settings import Settings
 from reporting.progress import LogView
 from reporting.projector import LOG, open_projections, projected
 from reporting.read_only import ReadOnlyDatabase
+from reporting.set_aside import stopped
 from services.heartbeat import beating
 from services.watchdog import Watchdog
 from streams.relaying import EXIT_FAILED
+from transport.topics import TopicPartition
 
 STOP_WITHIN_SECONDS = 5.0
 """How long the end waits for what is being taken in; what is cut off leaves nothing half done."""
 
 _LOOK_EVERY_SECONDS = 0.1
 _log = logging.getLogger(__name__)
+
+
+def _handled(connection: Connection) -> dict[TopicPartition, int]:
+    # Somebody must set aside what stops it: to be started again is no help.
+    return {LOG: sys.maxsize} if stopped(connection) else projected(connection)
 
 
 def run_projector(settings: Settings) -> None:
@@ -44,7 +54,7 @@ def run_projector(settings: Settings) -> None:
         [LOG.topic],
         LogView(log),
         settings.stalled_after,
-        handled=projected,
+        handled=_handled,
     )
     with beating(projections, PROJECTOR), watchdog:
         follower.start()

@@ -25,9 +25,10 @@ from reporting import replay as replaying
 from reporting.history import first_position, position_at
 from reporting.projection import Projection
 from reporting.projections import all_projections
-from reporting.projector import open_projections
+from reporting.projector import catch_up, open_projections
 from reporting.proof_of_log import open_log_to_prove
 from reporting.replay import ReplayRefused
+from reporting.set_aside import refuse_to_take_in, set_aside
 from transport.clients import admin_client
 from transport.cluster import ClusterView
 from transport.codec import decode
@@ -64,6 +65,15 @@ def replay(
             "repeat, if they still know its id.",
         ),
     ] = False,
+    without: Annotated[
+        int | None,
+        typer.Option(min=1, help="Go on without the event at this position, which can't be read."),
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="With --without: why, for whoever asks.")] = None,
+    with_: Annotated[
+        list[int] | None,
+        typer.Option("--with", help="Take in again what was set aside at this position."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Make projections anew from the log, beside the live ones, and swap them in.
@@ -73,16 +83,25 @@ def replay(
     next call goes on from there.
 
     With --to, the log's events are published again, in order, under their own ids and times.
+
+    An event that can't be read stops all projections. With --without they go on without it, from
+    where they are: the log keeps it, each figure says that it isn't in it, and --with takes it in
+    again, once a program can read it.
     """
     settings = Settings()
+    if (without is None) is not (note is None):
+        raise typer.BadParameter("--without needs a --note that says why, and --note goes with it")
+    if sum(map(bool, (without, with_, projections, to))) > 1:
+        raise typer.BadParameter("--without, --with, --to and projections go alone each")
+    if without is not None and note is not None:
+        _set_aside(settings, without, note, json=json)
+        return
     if to is not None:
-        if projections:
-            raise typer.BadParameter("--to publishes events, and makes no projection")
         _republish(settings, to, from_, until, into_live_topic=into_live_topic, json=json)
         return
     if from_ is not None or until is not None or into_live_topic:
         raise typer.BadParameter("--from, --until and --into-live-topic go with --to")
-    _rebuild(settings, _chosen(projections or []), json=json)
+    _rebuild(settings, _chosen(projections or []), with_ or [], json=json)
 
 
 def _chosen(names: list[str]) -> list[Projection]:
@@ -93,13 +112,27 @@ def _chosen(names: list[str]) -> list[Projection]:
     return [known[name] for name in dict.fromkeys(names or known)]
 
 
-def _rebuild(settings: Settings, chosen: list[Projection], *, json: bool) -> None:
+def _set_aside(settings: Settings, position: int, note: str, *, json: bool) -> None:
     log = open_log_to_prove(settings.database("event_log"))
     projections = open_projections(settings.database("report"))
+    made = set_aside(log, projections, position, note)
+    if not json:
+        out.print(f"{made}", markup=False, highlight=False)
+    reached = catch_up(log, projections)
+    if json:
+        print_json({"set_aside": made.position, "order": made.order_id, "position": reached})
+        return
+    out.print(f"the projections went on without it, up to position {reached:,}", highlight=False)
+
+
+def _rebuild(settings: Settings, chosen: list[Projection], again: list[int], *, json: bool) -> None:
+    log = open_log_to_prove(settings.database("event_log"))
+    projections = open_projections(settings.database("report"))
+    refuse_to_take_in(log, projections, again)
     names = [projection.name for projection in chosen]
     try:
         with _stoppable(lambda: "the next `shop replay` goes on from there"), _bar() as bar:
-            done = replaying.replay(log, projections, chosen, _Steps(bar))
+            done = replaying.replay(log, projections, chosen, _Steps(bar), again)
     except ReplayRefused as refused:
         if json:
             found = {name: [asdict(each) for each in some] for name, some in refused.found.items()}
@@ -239,14 +272,19 @@ def _prepare_topic(settings: Settings, servers: Servers, topic: str, *, resumed:
     admin = admin_client(servers)
     try:
         if topic not in admin.list_topics(timeout=30).topics:
-            config = topic_config(settings.replication, settings.retention_days)
+            config = topic_config(topic, settings.replication, settings.retention_days)
             new = NewTopic(topic, settings.partitions, settings.replication, config=config)
             admin.create_topics([new])[topic].result(timeout=30)
             return
     except KafkaException as error:
         what = f"topic {topic} can't be created on {servers}"
         raise trouble(servers, what, error, Tried("CREATE", topic)) from error
-    records = 0 if resumed else sum(ClusterView(servers).ends([topic]).values())
+    if resumed:
+        return
+    cluster = ClusterView(servers)
+    if cluster.held_up([topic]):
+        raise ShopError(f"topic {topic} has an open transaction: name a new one")
+    records = sum(each.lag for each in cluster.standings(cluster.ends([topic]), {}).values())
     if records:
         raise ShopError(
             f"topic {topic} has {records:,} records already: name a new one, or go on where an "

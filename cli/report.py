@@ -19,7 +19,7 @@ from domain.money import format_amount
 from event_log.database import Database
 from event_log.log import last_position
 from reporting import history
-from reporting.figure import Stamp, as_fields, stamp
+from reporting.figure import Stamp, as_fields, stamp, without_in_words
 from reporting.history import (
     Comparison,
     Moment,
@@ -36,11 +36,13 @@ from reporting.report import (
     as_json,
     days_as_json,
     late_as_json,
+    left_out,
     month_end,
     months_in_words,
     report_and_late,
 )
 from reporting.revenue import Sum
+from reporting.set_aside import aside_in
 
 ORDERS_LISTED = 50
 
@@ -90,13 +92,15 @@ def print_report(
         with _reading() as progress:
             at = position_at(log, then)
             found, late = report_at(log, projections, at, settings.currency, progress)
-    stamped = stamp(log, found.position, found.currency)
+    stamped = stamp(log, found.position, found.currency, aside_in(projections))
     if json:
         whole = {**as_json(found), **late_as_json(late)}
         print_json({**(days_as_json(found) if by is By.DAY else whole), **as_fields(stamped)})
         return
     out.print(table(found, by))
     if by is By.MONTH:
+        for months in left_out(found):
+            out.print(f"no orders from {months}: left out", style="dim", highlight=False)
         _print_late(late, found)
     out.print(_in_words(stamped), style="dim", highlight=False)
 
@@ -153,7 +157,8 @@ def _print_comparison(
         to = position_at(log, other)
         found = compare(log, projections, one, to, currency, most, progress)
     reports = {"before": found.before, "after": found.after}
-    stamps = {name: stamp(log, each.position, currency) for name, each in reports.items()}
+    aside = aside_in(projections)
+    stamps = {name: stamp(log, each.position, currency, aside) for name, each in reports.items()}
     if json:
         whole: dict[str, Any] = {
             name: {**as_json(each), **as_fields(stamps[name])} for name, each in reports.items()
@@ -171,7 +176,7 @@ def _print_late(late: Sequence[LateMonth], of: Report) -> None:
     changed = [month for month in late if not month.whole]
     if changed:
         out.print(_late(changed, of))
-        since = f"{month_end(changed[0].part.name):%Y-%m-%dT%H:%MZ}"
+        since = month_end(changed[0].part.name).isoformat()[:16] + "Z"
         which = f"shop report --as-of {since} --compare-to {of.position}"
         out.print(f"which orders they are: {which}", highlight=False)
     loaded = [month for month in late if month.whole]
@@ -192,7 +197,7 @@ def _late(months: Sequence[LateMonth], of: Report) -> Table:
 
 def _in_words(of: Stamp) -> str:
     recorded = f", recorded {of.recorded_time}" if of.recorded_time else ""
-    return f"position {of.position:,}, hash {of.hash}{recorded}"
+    return f"position {of.position:,}, hash {of.hash}{recorded}{without_in_words(of)}"
 
 
 def _changes(found: Comparison) -> Table:

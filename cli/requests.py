@@ -15,7 +15,9 @@ from cli.composition import order_service
 from cli.console import err, out, print_json
 from cli.settings import Settings
 from cli.telemetry import telling
+from domain.bounds import refuse_out_of_bounds
 from domain.contracts import NewOrder
+from domain.customers import canonical
 from domain.errors import ShopError
 from domain.house_accounts import house_address
 from domain.money import format_amount, parse_amount
@@ -43,23 +45,27 @@ def ask(
 ) -> None:
     """Ask the payment service to authorize one order, and print the answer."""
     settings = Settings()
-    if not customer.isascii() or not customer.isdigit() or len(customer) > 18:
-        raise typer.BadParameter(f"customer {customer!r} is not a number such as 00042")
+    customer_id = canonical(customer)
+    if customer_id is None:
+        raise typer.BadParameter(
+            f"customer {customer!r} is not a number of at most 18 digits, such as 00042"
+        )
     asked = NewOrder(
         order_id=order or f"ask/{uuid4()}",
-        customer_id=customer,
+        customer_id=customer_id,
         ordered_at=datetime.now(UTC).replace(microsecond=0),
         amount=parse_amount(amount, settings.currency),
         items=1,
-        billing_address=house_address(customer),
+        billing_address=house_address(customer_id),
     )
+    refuse_out_of_bounds(asked)
     with telling("order"), desk(settings, _show if trace else None) as made:
         began = time.perf_counter()
         outcome = made.requester.authorize(asked, timeout)
         milliseconds = (time.perf_counter() - began) * 1000
     said = _in_words(outcome)
     out.print(
-        f"order {asked.order_id}, customer {customer}, "
+        f"order {asked.order_id}, customer {customer_id}, "
         f"{format_amount(asked.amount.cents, settings.currency)} {settings.currency}: "
         f"{said} ({milliseconds:.1f} ms)",
         highlight=False,

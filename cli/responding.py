@@ -4,10 +4,11 @@ import logging
 import signal
 import threading
 
-from cli.composition import payment_service, publisher, wait_for_topics
+from cli.composition import payment_service, publisher, topic_lives, wait_for_topics
 from cli.settings import Settings
 from domain.principals import Principal
 from request_reply.responder import Responder
+from services.learning import learn_decisions
 from services.watchdog import watched
 from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS
 
@@ -21,7 +22,8 @@ def run_responder(settings: Settings) -> None:
 
     Raises:
         BrokerError: there is no broker.
-        StoreError: the payment database can't be used.
+        StoreError: the payment database can't be used, or is not of these topics.
+        OffsetGap: requests are gone that nobody has handled.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -29,10 +31,18 @@ def run_responder(settings: Settings) -> None:
     service = payment_service(settings)
     servers, cluster = wait_for_topics(settings, Principal.RESPONDER)
     service.database.bind_to_cluster(cluster)
+    lives = topic_lives(RESPONDER, servers, service.database)
+    lives.bind()
+    learn_decisions(service, servers)
     allowed = frozenset({PAYMENT_REPLIES, *settings.reply_topics})
-    responder = Responder(service, servers, publisher(servers), reply_topics=allowed)
-    topics, limit = [PAYMENT_REQUESTS], settings.stalled_after
+    responder = Responder(service, servers, publisher(servers), reply_topics=allowed, lives=lives)
     with watched(
-        RESPONDER, service.database, topics, servers, limit, reply_topics=settings.reply_topics
+        RESPONDER,
+        service.database,
+        [PAYMENT_REQUESTS],
+        servers,
+        settings.stalled_after,
+        lives.require,
+        settings.reply_topics,
     ):
         responder.run(stop)

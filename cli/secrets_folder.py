@@ -4,7 +4,7 @@
 
     FOLDER/ca.pem, ca.key                          the authority that signs the broker's certificate
     FOLDER/broker/keystore.pem, truststore.pem,    what `deploy/kafka/server.properties` reads
-                  kafka_sasl_password
+                  kafka_sasl_password, cluster_id
     FOLDER/<principal>/kafka_sasl_password,        a service gets its own alone, by SHOP_SECRETS
                        shop_database_password, ca.pem
 """
@@ -23,6 +23,7 @@ import typer
 from cli.console import out
 from domain.errors import ShopError
 from domain.principals import BROKER, Principal
+from transport.local_broker.storage import new_cluster_id
 
 HOSTS = ("localhost", "127.0.0.1", "kafka", "kafka-1", "kafka-2", "kafka-3")
 """Names that the broker's certificate is good for, whatever else it is."""
@@ -34,6 +35,7 @@ PASSWORD_BYTES = 32
 OWN, SHARED = 0o600, 0o644
 
 KAFKA_PASSWORD = "kafka_sasl_password"  # noqa: S105 a file's name
+CLUSTER_ID = "cluster_id"
 DATABASE_PASSWORD = "shop_database_password"  # noqa: S105 a file's name
 FORMER = ".former"
 """Ends the names of admin's passwords that were renewed: by them the new ones are made known."""
@@ -120,6 +122,8 @@ def make_folder(
             files[f"{principal}/{file}"] = _password()
         files[f"{principal}/ca.pem"] = authority
     files |= _of_broker(authority_key, authority, hosts, days, now)
+    # No secret: an installation's own, so that another one's broker isn't taken for it.
+    files[f"{BROKER}/{CLUSTER_ID}"] = new_cluster_id().encode()
     files[f"{BROKER}/{KAFKA_PASSWORD}"] = files[f"{Principal.ADMIN}/{KAFKA_PASSWORD}"]
     _write_all(folder, files, SHARED if shared else OWN)
 

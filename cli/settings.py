@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,7 +19,7 @@ from pydantic_settings import (
 
 from domain.errors import ShopError, StoreError
 from domain.house_accounts import HouseAccounts
-from domain.money import parse_amount
+from domain.money import MAX_MINOR_UNITS, parse_amount
 from event_log.database import Place
 from event_log.postgres import PostgresSchema, has_password, with_password
 from services.watchdog import STALLED_AFTER_SECONDS
@@ -34,6 +35,8 @@ def _house(name: str) -> AliasChoices:
 def _kafka(name: str) -> AliasChoices:
     return AliasChoices(f"KAFKA_{name}", f"SHOP_{name}")
 
+
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]*)*")
 
 SECRETS = "SHOP_SECRETS"
 """Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
@@ -131,6 +134,11 @@ class Settings(BaseSettings):
         None, description="how log lines are written; else plain on a terminal, and JSON elsewhere"
     )
     dashboard_port: Port | None = Field(None, description="the dashboard's port; else 8501 or free")
+    dashboard_base_path: str = Field(
+        "",
+        description="the path below which people find the dashboard, such as /shop/finance, where "
+        "a proxy has more than this behind its name; it passes paths on unchanged",
+    )
     oidc_metadata_url: str | None = Field(
         None,
         description="the OpenID provider by which people log in to the dashboard: where its "
@@ -142,7 +150,9 @@ class Settings(BaseSettings):
         None, description="what logins in a browser are signed by: 32 random characters or more"
     )
     oidc_redirect_uri: str | None = Field(
-        None, description="the dashboard's address for people, and /oauth2callback after it"
+        None,
+        description="the dashboard's address for people, with SHOP_DASHBOARD_BASE_PATH if that is "
+        "set, and /oauth2callback after it",
     )
     oidc_allowed: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -151,6 +161,21 @@ class Settings(BaseSettings):
     oidc_hours: Annotated[float, Field(gt=0, le=720)] = Field(
         12, description="hours after which one has to log in again"
     )
+
+    @field_validator("dashboard_base_path")
+    @classmethod
+    def _is_plain_path(cls, text: str) -> str:
+        """With a slash at its beginning and none at its end; empty where there is none."""
+        named = text.removeprefix("/").removesuffix("/")
+        path = f"/{named}" if named else ""
+        # What needs no escaping (RFC 3986, 2.3). Streamlit's own paths begin with an underscore.
+        if _BASE_PATH.fullmatch(path) is None:
+            raise ShopError(
+                f"SHOP_DASHBOARD_BASE_PATH={text!r} is no path such as /shop/finance: each of its "
+                "parts begins with a letter or a digit, and goes on with these and - . _ ~; no "
+                "host, no .., no %, no query"
+            )
+        return path
 
     @field_validator("oidc_allowed", mode="before")
     @classmethod
@@ -218,5 +243,5 @@ class Settings(BaseSettings):
         Raises:
             MoneyError: the limit has a fraction of a minor unit, or the currency is unknown.
         """
-        limit = parse_amount(str(self.monthly_limit), self.currency)
+        limit = parse_amount(f"{self.monthly_limit:f}", self.currency, MAX_MINOR_UNITS)
         return HouseAccounts(limit, self.closed_divisor, self.wrong_address_divisor)

@@ -53,9 +53,10 @@ def wait_until_settled(
             check()
             open_now = orders.open_orders()
             outboxes = {name: waiting(service.database) for name, service in services.items()}
-            behind = _behind(services["recorder"].database, cluster)
+            settled = not open_now and not any(outboxes.values())
+            behind = _behind(services["recorder"].database, cluster, by_records=settled)
             bar.update(task, completed=known - open_now)
-            if not open_now and not behind and not any(outboxes.values()):
+            if settled and not behind:
                 return catch_up(log, projections)
             now = (open_now, outboxes, behind)
             if now != last:
@@ -69,9 +70,14 @@ def wait_until_settled(
             time.sleep(POLL_SECONDS)
 
 
-def _behind(log: Database, cluster: ClusterView) -> int:
-    """How many records of the event topics the recorder has not taken in."""
+def _behind(log: Database, cluster: ClusterView, *, by_records: bool) -> int:
+    """How many records of the event topics the recorder has not taken in.
+
+    While much is on its way it is enough to count offsets.
+    """
     with log.reading() as connection:
         handled = next_offsets(connection)
     ends = cluster.ends(RecorderService.subscriptions)
+    if by_records:
+        return sum(standing.lag for standing in cluster.standings(ends, handled).values())
     return sum(max(0, end - handled.get(place, 0)) for place, end in ends.items())

@@ -9,30 +9,43 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, looked_up
+from cli.composition import (
+    PROJECTOR,
+    READS,
+    SERVICES,
+    bootstrap_servers,
+    keeping,
+    learned,
+    looked_up,
+)
 from cli.responding import RESPONDER
 from cli.settings import Settings
 from domain.errors import BrokerError, StoreError
-from domain.progress import Standing
 from domain.status import Facts, living, stands_still
 from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
+from event_log.outbox import OutboxRow, set_aside
+from event_log.topic_ids import TopicRow, topic_ids
 from reporting.progress import LogView
 from reporting.projector import LOG, ProjectedRow, position, projected
+from reporting.set_aside import SetAsideRow, StoppedRow, all_aside, stopped
 from request_reply.responder import GROUP
 from services.letter_store import LetterActionRow, LetterRow, all_letters
-from services.letters import open_letters
+from services.letters import DEAD_LETTERS, DESK_READS, open_letters
 from services.order import OrderService
 from services.payment import PaymentService
 from services.recorder import RecorderService
 from services.stored import Stored, stored
+from services.topic_lives import refusal
 from services.warehouse import WarehouseService
 from services.watchdog import Looks
 from transport.clients import cluster_id
 from transport.cluster import ClusterView, Group
 from transport.servers import Servers
-from transport.topics import PAYMENT_REQUESTS, TOPICS, TopicPartition, dead_letter_topic
+from transport.topic_lives import TopicsView
+from transport.topic_settings import in_words, unsafe_topics
+from transport.topics import ALL_TOPICS, PAYMENT_REQUESTS, TOPICS, TopicPartition, dead_letter_topic
 
 ANSWER_WITHIN_SECONDS = 5.0
 """How long the broker has for each answer."""
@@ -67,8 +80,10 @@ assert SOURCES.keys() == _NAMES  # noqa: S101 a service that is forgotten is see
 class Found:
     """All that one look found; `None` is what nobody knows.
 
-    `troubles` say why something beside broker and services is not known. `broker_asked` is not so
-    where only a service was looked at that needs none.
+    `troubles` say what is wrong, or not known, beside broker and services. `held_up` are partitions
+    whose records wait for somebody's open transaction, and since when; `set_aside` says which
+    events the report goes on without. `broker_asked` is not so where only a service was looked at
+    that needs none.
     """
 
     servers: Servers | None
@@ -79,6 +94,8 @@ class Found:
     log_position: int | None = None
     report_position: int | None = None
     troubles: Sequence[str] = ()
+    held_up: Mapping[str, datetime] = field(default_factory=dict)
+    set_aside: Sequence[str] = ()
     broker_asked: bool = True
 
 
@@ -99,9 +116,14 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
         cluster_id(servers, timeout=ANSWER_WITHIN_SECONDS)
         cluster = ClusterView(servers, ANSWER_WITHIN_SECONDS)
         facts = [_facts(settings, cluster, name, found, now) for name, found in known.items()]
+        view = TopicsView(servers, ANSWER_WITHIN_SECONDS)
+        facts = [_of_these_topics(settings, view, each, known[each.name]) for each in facts]
         found = Found(servers, services=[*_beside_twins(facts, now), *apart])
         if not only:
-            found = _with_letters(settings, cluster, replace(found, groups=_groups(cluster)))
+            found = replace(found, groups=_groups(cluster))
+            found = _with_letters(settings, cluster, view, found)
+            found = _with_settings(settings, view, found)
+            found = _with_held_up(settings, cluster, found, now)
     except BrokerError as error:
         facts = [_without_broker(name, found) for name, found in known.items()]
         services = [*_beside_twins(facts, now), *apart]
@@ -109,7 +131,37 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
     return found if only else _with_positions(settings, found)
 
 
-def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Found:
+def _of_these_topics(
+    settings: Settings, view: TopicsView, facts: Facts, known: Stored | StoreError
+) -> Facts:
+    """With why the service does nothing with the topics that are there, where that is so.
+
+    Raises:
+        BrokerError: the broker doesn't say which topics it has.
+    """
+    if isinstance(known, StoreError) or facts.trouble:
+        return facts
+    name, topics = facts.name, {*READS[facts.name], *learned(facts.name)}
+    lives = {topic: life for topic, life in known.topics.items() if topic in topics}
+    database = settings.database(SOURCES[name].database)
+    why = refusal(view, database, name, lives, known.next, READS[name])
+    return replace(facts, trouble=why) if why else facts
+
+
+def _with_settings(settings: Settings, view: TopicsView, found: Found) -> Found:
+    """With which topics can lose records by their settings.
+
+    Raises:
+        BrokerError: the broker doesn't say.
+    """
+    assert found.servers is not None  # noqa: S101 it was asked before
+    wrong = unsafe_topics(found.servers, view.there(ALL_TOPICS), keeping(settings))
+    return replace(found, troubles=[*found.troubles, in_words(wrong)]) if wrong else found
+
+
+def _with_letters(
+    settings: Settings, cluster: ClusterView, view: TopicsView, found: Found
+) -> Found:
     """With how many dead letters are open, by the topic that they came from.
 
     Those that the letter desk has read are one a record; those it hasn't are one a refusal.
@@ -117,22 +169,54 @@ def _with_letters(settings: Settings, cluster: ClusterView, found: Found) -> Fou
     Raises:
         BrokerError: the broker doesn't say.
     """
-    ends = cluster.ends(dead_letter_topic(topic.name) for topic in TOPICS)
+    ends = cluster.ends(DESK_READS)
     try:
         known = looked_up(
             settings.database("dead_letters"),
-            lambda connection: (next_offsets(connection), _open_letters(connection)),
-            *(LetterRow, LetterActionRow, PositionRow),
+            lambda connection: (
+                next_offsets(connection),
+                _open_letters(connection),
+                set_aside(connection),
+                topic_ids(connection),
+            ),
+            *(LetterRow, LetterActionRow, PositionRow, OutboxRow, TopicRow),
         )
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"dead letters: {error}"])
-    read, counts = known or ({}, {})
-    for topic in TOPICS:
-        for place, end in ends.items():
-            unread = max(0, end - read.get(place, 0))
-            if place.topic == dead_letter_topic(topic.name) and unread:
-                counts[topic.name] = counts.get(topic.name, 0) + unread
+    read, counts, refused, lives = known or ({}, {}, (), {})
+    desk = settings.database("dead_letters")
+    if why := refusal(view, desk, DEAD_LETTERS, lives, read, DESK_READS):
+        return replace(found, troubles=[*found.troubles, f"dead letters: {why}"])
+    if refused:
+        why = f"dead letters: {len(refused):,} were sent and are not out: {refused[0]}"
+        found = replace(found, troubles=[*found.troubles, why])
+    came_from = {dead_letter_topic(topic.name): topic.name for topic in TOPICS}
+    for place, standing in cluster.standings(ends, read).items():
+        if standing.lag:
+            name = came_from[place.topic]
+            counts[name] = counts.get(name, 0) + standing.lag
     return replace(found, dead_letters=counts)
+
+
+def _with_held_up(settings: Settings, cluster: ClusterView, found: Found, now: datetime) -> Found:
+    """With the partitions that wait for an open transaction; for long, something is wrong.
+
+    Raises:
+        BrokerError: the broker doesn't say.
+    """
+    topics = {topic for source in SOURCES.values() if source.group for topic in source.topics}
+    held_up = {_named(place): since for place, since in sorted(cluster.held_up(topics).items())}
+    limit = timedelta(seconds=settings.stalled_after)
+    long = [waits_in_words(name, since) for name, since in held_up.items() if now - since > limit]
+    return replace(found, held_up=held_up, troubles=[*found.troubles, *long])
+
+
+def waits_in_words(name: str, since: datetime) -> str:
+    """What is said of a partition that is held up."""
+    return (
+        f"{name} waits for a transaction that is open since {since:%Y-%m-%d %H:%M:%S} UTC: its "
+        "producer must end it, or the broker does when its time is over"
+    )
 
 
 def _open_letters(connection: Connection) -> dict[str, int]:
@@ -147,9 +231,22 @@ def _with_positions(settings: Settings, found: Found) -> Found:
         found = replace(found, log_position=looked_up(log, _last_event, EventRow))
     try:
         reached = looked_up(settings.database("report"), position, ProjectedRow)
+        return _with_what_is_left_out(settings, replace(found, report_position=reached))
     except StoreError as error:
         return replace(found, troubles=[*found.troubles, f"report: {error}"])
-    return replace(found, report_position=reached)
+
+
+def _with_what_is_left_out(settings: Settings, found: Found) -> Found:
+    """With what stops the projections, and what they go on without.
+
+    Raises:
+        StoreError: their database can't be read.
+    """
+    place = settings.database("report")
+    stop = looked_up(place, stopped, StoppedRow)
+    troubles = found.troubles if stop is None else [*found.troubles, f"report: {stop}"]
+    left_out = looked_up(place, all_aside, SetAsideRow) or ()
+    return replace(found, troubles=troubles, set_aside=list(map(str, left_out)))
 
 
 def _last_event(connection: Connection) -> int:
@@ -185,6 +282,7 @@ def _without_broker(name: str, known: Stored | StoreError) -> Facts:
         outbox=known.outbox,
         outbox_since=known.outbox_since,
         early=known.early,
+        refused=known.refused,
     )
 
 
@@ -215,20 +313,15 @@ def _facts(
     if isinstance(known, StoreError):
         return facts
     ends = cluster.ends(SOURCES[name].topics)
-    standings = {
-        place: Standing(end, known.next.get(place, 0)) for place, end in sorted(ends.items())
-    }
+    standings = cluster.standings(ends, known.next)
     limit = timedelta(seconds=settings.stalled_after)
     stuck = []
     for place, standing in standings.items():
         moved = known.moved_at.get(place)
         if not standing.lag or (moved is not None and now - moved <= limit):
             continue
-        since = cluster.waits_since(place, standing.position)
-        if since is None:
-            # Nothing to read: marks of transactions, or records that were deleted.
-            standings[place] = Standing(standing.position, standing.position)
-        elif stands_still(known.beats, moved, since, now, limit):
+        since = cluster.waits_since(place, standing)
+        if since is not None and stands_still(known.beats, moved, since, now, limit):
             stuck.append(_named(place))
     named = {_named(place): standing for place, standing in standings.items()}
     return replace(facts, partitions=named, stuck=stuck)
@@ -240,4 +333,8 @@ def _named(place: TopicPartition) -> str:
 
 def _beside_twins(facts: Sequence[Facts], now: datetime) -> list[Facts]:
     running = {each.name for each in facts if living(each.beats, now)}
-    return [replace(each, twin_runs=SOURCES[each.name].twin in running) for each in facts]
+    twins = {each.name: SOURCES[each.name].twin for each in facts}
+    return [
+        replace(each, twin=twins[each.name], twin_runs=twins[each.name] in running)
+        for each in facts
+    ]

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import starmap
 from typing import Annotated, Any
 
 import typer
@@ -15,8 +16,8 @@ from rich.text import Text
 
 from cli.console import out, print_json
 from cli.settings import Settings
-from cli.standings import SOURCES, Found, find_out
-from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone
+from cli.standings import SOURCES, Found, find_out, waits_in_words
+from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone, where_orders_wait
 from transport.local_broker.interrupts import Interrupts
 
 WATCH_EVERY_SECONDS = 2.0
@@ -36,7 +37,11 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
 ) -> None:
-    """Show how each service does. Exit code 1 when something is wrong."""
+    """Show how each service does. Exit code 1 when something is wrong.
+
+    Services that were stopped with nothing to do are not wrong; that new orders wait for them is
+    said.
+    """
     if service is not None and service not in SOURCES:
         raise typer.BadParameter(f"{service!r} is not one of {', '.join(SOURCES)}")
     if watch and json:
@@ -50,22 +55,22 @@ def status(
     found = find_out(settings, now, service)
     verdicts = _verdicts(found, now, alone=service is not None)
     wrong = what_is_wrong(found, verdicts, alone=service is not None)
+    waits = what_waits(found, verdicts, alone=service is not None)
     if json:
-        print_json(_as_json(found, verdicts, wrong))
+        print_json(_as_json(found, verdicts, wrong, waits))
     else:
-        out.print(_page(found, verdicts, wrong, now))
+        out.print(_page(found, verdicts, wrong, waits, now))
     if wrong:
         raise typer.Exit(1)
 
 
 def _watch(settings: Settings, service: str | None) -> None:
     def page() -> Lines:
-        now = datetime.now(UTC)
+        now, alone = datetime.now(UTC), service is not None
         found = find_out(settings, now, service)
-        verdicts = _verdicts(found, now, alone=service is not None)
-        return _page(
-            found, verdicts, what_is_wrong(found, verdicts, alone=service is not None), now
-        )
+        verdicts = _verdicts(found, now, alone=alone)
+        wrong = what_is_wrong(found, verdicts, alone=alone)
+        return _page(found, verdicts, wrong, what_waits(found, verdicts, alone=alone), now)
 
     if not out.is_terminal:
         while True:
@@ -95,11 +100,22 @@ def what_is_wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool = Fa
     return [*broker, *wrong, *letters, *found.troubles]
 
 
+def what_waits(found: Found, verdicts: Sequence[Verdict], *, alone: bool = False) -> str | None:
+    """Where new orders would wait, in a sentence."""
+    return None if alone else where_orders_wait(zip(found.services, verdicts, strict=True))
+
+
 def _letters(count: int) -> str:
     return "1 dead letter is open" if count == 1 else f"{count:,} dead letters are open"
 
 
-def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: datetime) -> Lines:
+def _page(
+    found: Found,
+    verdicts: Sequence[Verdict],
+    wrong: Sequence[str],
+    waits: str | None,
+    now: datetime,
+) -> Lines:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     headings = ("service", "", "processes", "group", "lag", "last progress", "outbox", "early")
     for heading in headings:
@@ -124,11 +140,19 @@ def _page(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], now: 
     if found.log_position is not None:
         reached = found.report_position or 0
         lines.append(Text(f"log at position {found.log_position:,}, report at {reached:,}"))
+    lines += [
+        Text(sentence, style="yellow")
+        for sentence in starmap(waits_in_words, found.held_up.items())
+        if sentence not in wrong
+    ]
+    lines += [Text(sentence, style="yellow") for sentence in found.set_aside]
     # One line where it may be searched for, all of it where it is looked at.
     folded: Any = {"no_wrap": False, "overflow": "fold"} if out.is_terminal else {}
     if away and found.broker_trouble not in wrong:
         lines.append(Text(str(found.broker_trouble), style="red", **folded))
     lines += [Text(sentence, style="red", **folded) for sentence in wrong]
+    if waits is not None:
+        return Lines(*lines, Text(waits, style="yellow", **folded))
     return Lines(*lines, Text("" if wrong else "nothing is wrong", style="green"))
 
 
@@ -145,10 +169,13 @@ def _ago(moment: datetime | None, now: datetime) -> str:
     return f"{timedelta(seconds=int((now - moment).total_seconds()))} ago"
 
 
-def _as_json(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str]) -> dict[str, Any]:
+def _as_json(
+    found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str], waits: str | None
+) -> dict[str, Any]:
     return {
         "ok": not wrong,
         "wrong": list(wrong),
+        "waits": waits,
         "broker": {
             "bootstrap_servers": None if found.servers is None else str(found.servers),
             "reachable": found.broker_trouble is None,
@@ -160,8 +187,10 @@ def _as_json(found: Found, verdicts: Sequence[Verdict], wrong: Sequence[str]) ->
             for facts, verdict in zip(found.services, verdicts, strict=True)
         },
         "dead_letters": found.dead_letters,
+        "held_up": {name: _moment(since) for name, since in found.held_up.items()},
         "log_position": found.log_position,
         "report_position": found.report_position,
+        "set_aside": list(found.set_aside),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from domain.errors import ShopError
 from transport.local_broker.interrupts import Interrupts
+from transport.private_files import UMASK, keep_others_out, make_folder, private
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Supervisor:
         self._environment = {**os.environ, **environment}
         self._interrupts = interrupts
         self._children: list[_Child] = []
-        logs.mkdir(parents=True, exist_ok=True)
+        make_folder(logs)
 
     def start(self, name: str, *arguments: str) -> None:
         """Run ``shop`` with `arguments` under `name`."""
@@ -96,7 +97,8 @@ class Supervisor:
 
     def _launch(self, child: _Child) -> None:
         # Held: an interruption between a process's birth and our knowing of it would lose it.
-        with self._interrupts.held(), child.log.open("ab") as log:
+        with self._interrupts.held(), open(child.log, "ab", opener=private) as log:
+            keep_others_out(child.log)
             child.process = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", *child.arguments],
                 env=self._environment,
@@ -105,6 +107,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 # A Ctrl-C in the terminal is for us; we end the others in turn.
                 start_new_session=True,
+                umask=UMASK,
             )
 
 

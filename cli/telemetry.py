@@ -13,7 +13,7 @@ from time import monotonic
 
 from domain.errors import ShopError
 from event_log.database import on_retry
-from services.heartbeat import process_name
+from event_log.holding import process_name
 from services.telemetry import Telemetry, telemetry, tell
 from transport.local_broker.interrupts import Interrupts
 

@@ -29,9 +29,21 @@ _SAYS: dict[type[Event | Message], str] = {
 }
 
 
-def order_id_of(data_set: str, line: int) -> str:
-    """An order's identity: the data set's name and the line number, never its content."""
-    return f"{data_set}/{line}"
+def order_id_of(
+    data_set: str, customer_id: str, date: str, items: int, amount: str, turn: int = 1
+) -> str:
+    """A placed purchase's identity: its data set and what it says, never where in a file it is.
+
+    Args:
+        data_set: the data set's name.
+        customer_id: the customer, in the canonical form.
+        date: the day, as YYYYMMDD.
+        items: the number of articles.
+        amount: in the canonical form, such as 29.33.
+        turn: which one it is of those in the data set that say all of this, counted from 1.
+    """
+    said = f"{data_set}/{customer_id}/{date}/{items}/{amount}"
+    return said if turn == 1 else f"{said}/{turn}"
 
 
 def message_id_of(contract: Event | Message) -> str:

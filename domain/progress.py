@@ -8,15 +8,19 @@ Place = TypeVar("Place", bound=Hashable)
 
 
 class Standing(NamedTuple):
-    """A partition at one moment: the offset after its last record, and the next to be handled."""
+    """A partition at one moment: the offset where it ends, and the next to be handled.
+
+    Not every offset between them has a record: `records` says how many do, where that is known.
+    """
 
     end: int
     position: int
+    records: int | None = None
 
     @property
     def lag(self) -> int:
-        """How many records wait, by their offsets."""
-        return max(0, self.end - self.position)
+        """How many records wait; where nobody counted them, how many offsets."""
+        return max(0, self.end - self.position) if self.records is None else self.records
 
 
 class Wait(NamedTuple):

@@ -1,6 +1,6 @@
 """How a service does: a word for it, and what is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -48,9 +48,10 @@ class Facts:
 
     `partitions` are named as people write them, ``orders[2]``, and are `None` while the broker
     doesn't say where they end; `stuck` are those with a record that waits too long already.
-    `twin_runs` says that another service over the same database has a living process: it
-    publishes the outbox of both, and does the work of one that was never started. One that is not
-    `needed` may be away though records wait: others do its work.
+    `refused` says why records of the outbox were set aside, which the broker will not take.
+    `twin` names another service over the same database, and `twin_runs` says that it has a living
+    process: it publishes the outbox of both, and does the work of one that was never started. One
+    that is not `needed` may be away though records wait: others do its work.
     """
 
     name: str
@@ -61,6 +62,8 @@ class Facts:
     outbox: int = 0
     outbox_since: datetime | None = None
     early: int | None = None
+    twin: str | None = None
+    refused: Sequence[str] = ()
     twin_runs: bool = False
     needed: bool = True
     trouble: str | None = None
@@ -113,6 +116,25 @@ def judge_alone(facts: Facts, now: datetime) -> Verdict:
     return Verdict(_word(facts, now, alive, gone), alive, gone, [*wrong, *_stuck(facts)])
 
 
+def where_orders_wait(services: Iterable[tuple[Facts, Verdict]]) -> str | None:
+    """In a sentence, which services new orders will wait for, since none of their processes runs.
+
+    A service that was stopped with nothing to do is not at fault, and so nothing is wrong; but
+    orders would not get past it. Of one with which something is wrong, that says enough.
+    """
+    known = list(services)
+    if not any(verdict.alive or facts.trouble for facts, verdict in known):
+        return "no service runs: new orders wait until the services are started"
+    away: dict[str, str] = {}
+    for facts, verdict in known:
+        idle = facts.needed and not facts.twin_runs and not verdict.alive and not verdict.wrong
+        if idle and facts.twin not in away:
+            away[facts.name] = f"{facts.name} or {facts.twin}" if facts.twin else facts.name
+    if not away:
+        return None
+    return f"new orders wait until there is a process of {', of '.join(away.values())}"
+
+
 def missing(beats: Sequence[Beat], now: datetime) -> list[Beat]:
     """The processes that went silent without a clean stop, and that no later one has replaced.
 
@@ -147,6 +169,9 @@ def stands_still(
     """
     if not any(now - beat.started_at > BEGINS_WITHIN for beat in living(beats, now)):
         return False
+    if waits_since > now + limit:
+        # Whoever sent the record gave it a time to come: since when it waits is not known.
+        waits_since = min(beat.started_at for beat in living(beats, now))
     since = waits_since if moved_at is None else max(moved_at, waits_since)
     return now - since > limit
 
@@ -189,6 +214,21 @@ def _stuck(facts: Facts) -> list[str]:
 
 
 def _outbox(facts: Facts, now: datetime, *, relayed: bool) -> list[str]:
+    return [*_refused(facts), *_waiting(facts, now, relayed=relayed)]
+
+
+def _refused(facts: Facts) -> list[str]:
+    if not facts.refused:
+        return []
+    count = len(facts.refused)
+    records, they = ("1 record", "it is") if count == 1 else (f"{count:,} records", "they are")
+    return [
+        f"{facts.name}: the broker will not take {records} of the outbox as {they} "
+        f"({facts.refused[0]}): mend the topic and start {facts.name} again, which tries once more"
+    ]
+
+
+def _waiting(facts: Facts, now: datetime, *, relayed: bool) -> list[str]:
     if not facts.outbox:
         return []
     what = f"{facts.name}: {_records(facts.outbox)} in the outbox"

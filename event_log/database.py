@@ -25,6 +25,7 @@ from tenacity import (
 
 from domain.errors import ForeignCluster, StoreError
 from event_log import revisions
+from event_log.holding import still_held
 from event_log.postgres import PostgresSchema
 from event_log.sqlite import SqliteFile
 
@@ -90,8 +91,17 @@ class Backend(Protocol):
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""
 
-    def alone(self, engine: Engine, purpose: str, *, wait: bool) -> AbstractContextManager[bool]:
-        """Hold a lock for a purpose; gives whether it is held."""
+    def blocker(self, engine: Engine, error: BaseException) -> str | None:
+        """Who holds the lock that was waited for; `None` where it was none, or nobody knows."""
+
+    def alone(self, engine: Engine, purpose: str, *, within: float) -> AbstractContextManager[bool]:
+        """Hold a lock for a purpose, taken within so many seconds; gives whether it is held."""
+
+    def holder(self, engine: Engine, purpose: str) -> str | None:
+        """Who holds the lock for a purpose; `None` if nobody knows."""
+
+    def now(self, connection: Connection) -> datetime:
+        """The time (UTC, aware) by the clock that all have in common who write there."""
 
 
 class Database:
@@ -118,6 +128,10 @@ class Database:
                 made = revisions.is_current(connection, self)
             if not made:
                 self._make()
+        except StoreError:
+            # Whoever is refused has nothing open by which `shop migrate` would be refused, too.
+            self.close()
+            raise
         except (DBAPIError, sqlite3.DatabaseError) as error:
             raise StoreError(f"database {self} can't be opened: {reason(error)}") from error
 
@@ -157,16 +171,45 @@ class Database:
         with self.engine.connect().execution_options(**self.backend.reading) as connection:
             yield connection
 
-    @contextmanager
-    def alone(self, purpose: str, *, wait: bool) -> Iterator[None]:
-        """Do what no other process, and no other thread, does to this database at the same time.
+    def now(self, connection: Connection) -> datetime:
+        """The time (UTC, aware) by the clock that all have in common who write this database."""
+        return self.backend.now(connection)
+
+    def after_the_writer(self) -> datetime:
+        """Wait until the transaction that holds the write lock has ended, and give the time then.
+
+        Every later transaction has its time from then on.
 
         Raises:
-            StoreError: another one does, and it is not to be waited for.
+            StoreError: it doesn't end soon, or the database can't be reached.
         """
-        with self.backend.alone(self.engine, purpose, wait=wait) as held:
+        # An engine of its own: one that only looks takes no lock.
+        engine = self.backend.connect()
+        try:
+            with engine.begin() as connection:
+                return self.now(connection)
+        except DBAPIError as error:
+            raise StoreError(
+                f"database {self} is being written, and it can't be waited for: {reason(error)}"
+            ) from error
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def alone(self, purpose: str, *, within: float = 0) -> Iterator[None]:
+        """Do what no other process, and no other thread, does to this database at the same time.
+
+        Args:
+            purpose: what it is.
+            within: seconds that another one is waited for.
+
+        Raises:
+            StoreError: another one does it still; says which process that is.
+        """
+        with self.backend.alone(self.engine, purpose, within=within) as held:
             if not held:
-                raise StoreError(f"another {purpose} of {self} is running: wait for it, or stop it")
+                holder = self.backend.holder(self.engine, purpose)
+                raise still_held(purpose, self, within, holder)
             yield
 
     def in_transaction(self, work: Callable[[Connection], Result]) -> Result:
@@ -196,8 +239,12 @@ class Database:
                 raise
             lasting = f" for {RETRY_FOR_SECONDS} s" if passing else ""
             raise StoreError(
-                f"database {self} could not be written{lasting}: {reason(error)}"
+                f"database {self} could not be written{lasting}: {self._why(error)}"
             ) from error
+
+    def _why(self, error: BaseException) -> str:
+        who = self.backend.blocker(self.engine, error)
+        return f"{reason(error)}; its write lock is held by {who}" if who else reason(error)
 
     def _say_why(self, state: RetryCallState) -> None:
         for tell in on_retry:
@@ -205,7 +252,7 @@ class Database:
         why = state.outcome.exception() if state.outcome else None
         _log.warning(
             "database %s can't be written, attempt %d, trying again: %s",
-            *(self, state.attempt_number, reason(why) if why else ""),
+            *(self, state.attempt_number, self._why(why) if why else ""),
         )
 
     def bind_to_cluster(self, cluster_id: str) -> None:
@@ -223,7 +270,8 @@ class Database:
             elif known != cluster_id:
                 raise ForeignCluster(
                     f"database {self} was fed by Kafka cluster {known}, and this is "
-                    f"{cluster_id}: use that broker again, or a fresh SHOP_HOME"
+                    f"{cluster_id}: use that broker again, or a database in which nothing is "
+                    "yet, by another SHOP_HOME or, with Postgres, SHOP_DATABASE_URL"
                 )
 
         self.in_transaction(bind)

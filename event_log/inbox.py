@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 
 from domain.errors import IdReused
 from event_log.database import Int64, UtcTime, table_of
-from event_log.statements import among, insert_into
+from event_log.statements import among, insert_into, insert_or_replace
 from transport.codec import digest
 from transport.records import Delivery
 from transport.topics import TopicPartition
@@ -130,6 +130,15 @@ def advance(connection: Connection, offsets: Mapping[TopicPartition, int], now: 
             for place, offset in offsets.items()
         ],
     )
+
+
+def put(connection: Connection, offsets: Mapping[TopicPartition, int], now: datetime) -> None:
+    """Put positions where they are told to be, forward or back: somebody decided so."""
+    if rows := [
+        {**place._asdict(), "next_offset": offset, "moved_at": now}
+        for place, offset in offsets.items()
+    ]:
+        connection.execute(insert_or_replace(connection, _positions), rows)
 
 
 def last_moves(connection: Connection) -> dict[TopicPartition, datetime]:

@@ -3,18 +3,18 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Column, Connection, UniqueConstraint, select
 from sqlmodel import Field, SQLModel
 
-from domain.contracts import AuthorizationFailed, Event, RecordRevenue, payload_of
-from domain.errors import IdReused, StoreError
+from domain.contracts import AuthorizationFailed, Contract, Event, RecordRevenue, payload_of
+from domain.errors import ContractError, IdReused, StoreError
 from domain.identity import message_id_of
 from event_log.database import Database, Int64, UtcTime, table_of
 from event_log.inbox import id_reused
-from event_log.statements import among, append_only, insert_new
+from event_log.statements import among, append_only, end_of_batch, insert_new
 from transport.codec import decode, type_name
 from transport.envelope import format_time
 from transport.records import Delivery
@@ -90,6 +90,9 @@ class Appended(NamedTuple):
 _events = table_of(EventRow)
 _repeats = table_of(RepeatRow)
 
+SIZED = [_events.c[name] for name in ("source", "subject", "correlation_id", "body")]
+"""What may be large in a row of the log."""
+
 append_only(_events, "the event log is append-only")
 
 _canonical = msgspec.json.Encoder().encode
@@ -98,10 +101,13 @@ _canonical = msgspec.json.Encoder().encode
 def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime) -> Appended:
     """Append events that the log doesn't have, in order.
 
+    No time of recording is before that of the last row, whatever clocks say: so what was recorded
+    by a moment is the log up to one position.
+
     Args:
         connection: a transaction that holds the write lock, since positions follow one another.
         deliveries: events as they came; repeats by event id are noted beside the log.
-        now: the time of recording (UTC, aware).
+        now: the time (UTC, aware), as it is in this transaction.
 
     Returns:
         What was not appended: repeats; and what was refused, since the log has its id with another
@@ -113,10 +119,11 @@ def append(connection: Connection, deliveries: Sequence[Delivery], now: datetime
     new, repeats, reused = _split(connection, deliveries)
     _refuse_taken_offsets(connection, new)
     position, last_hash = head(connection)
+    recorded = max(now, _recorded_last(connection) or now)
     rows = []
     for delivery in new:
         position += 1
-        row = _row(position, delivery, now)
+        row = _row(position, delivery, recorded)
         last_hash = chain(last_hash, row)
         rows.append({**row, "hash": last_hash})
     if rows:
@@ -170,15 +177,16 @@ def read(database: Database, after: int = 0, limit: int | None = None) -> Iterat
     while limit is None or limit > 0:
         size = READ_BATCH if limit is None else min(READ_BATCH, limit)
         with database.reading() as connection:
+            ahead = _events.c.position > after
+            last = end_of_batch(connection, _events.c.position, SIZED, ahead, size)
+            if last is None:
+                return
             rows = connection.execute(
                 select(_events)
-                .where(_events.c.position > after)
+                .where(ahead, _events.c.position <= last)
                 .order_by(_events.c.position)
-                .limit(size)
             ).all()
         yield from map(RecordedEvent._make, rows)
-        if len(rows) < size:
-            return
         after = rows[-1].position
         limit = None if limit is None else limit - len(rows)
 
@@ -189,16 +197,22 @@ def last_position(database: Database) -> int:
         return head(connection)[0]
 
 
+def _recorded_last(connection: Connection) -> datetime | None:
+    last: datetime | None = connection.scalar(
+        select(_events.c.recorded_time).order_by(_events.c.position.desc()).limit(1)
+    )
+    return last
+
+
 def _split(
     connection: Connection, deliveries: Sequence[Delivery]
 ) -> tuple[list[Delivery], list[Delivery], list[tuple[Delivery, IdReused]]]:
     ids = [event_id_of(delivery) for delivery in deliveries]
-    known: dict[str, tuple[tuple[str, int, int], Event]] = {}
+    known: dict[str, tuple[tuple[str, int, int], Contract | None]] = {}
     names = ("event_id", "topic", "partition", "offset", "type", "version", "body")
     columns = [_events.c[name] for name in names]
     for row in connection.execute(select(*columns).where(among(_events.c.event_id, ids))):
-        event = decode(f"{row.type}.v{row.version}", row.body)
-        known[row.event_id] = (row.topic, row.partition, row.offset), event  # type: ignore[assignment]
+        known[row.event_id] = (row.topic, row.partition, row.offset), _said(row)
     new, repeats, reused = [], [], []
     for delivery in deliveries:
         record = delivery.record
@@ -215,6 +229,14 @@ def _split(
         elif recorded != place:
             repeats.append(delivery)
     return new, repeats, reused
+
+
+def _said(row: Any) -> Contract | None:
+    try:
+        return decode(f"{row.type}.v{row.version}", row.body)
+    except ContractError:
+        # Whatever it says, it isn't what a delivery says that was understood.
+        return None
 
 
 def _refuse_taken_offsets(connection: Connection, new: Sequence[Delivery]) -> None:
@@ -237,7 +259,7 @@ def _refuse_taken_offsets(connection: Connection, new: Sequence[Delivery]) -> No
             )
 
 
-def _row(position: int, delivery: Delivery, now: datetime) -> dict[str, object]:
+def _row(position: int, delivery: Delivery, recorded: datetime) -> dict[str, object]:
     envelope, record = delivery.envelope, delivery.record
     event = _event_of(delivery)
     name, _, version = type_name(event).rpartition(".v")
@@ -252,7 +274,7 @@ def _row(position: int, delivery: Delivery, now: datetime) -> dict[str, object]:
         "causation_id": envelope.causation_id,
         "business_time": event.ordered_at,
         "published_time": envelope.time,
-        "recorded_time": now,
+        "recorded_time": recorded,
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,

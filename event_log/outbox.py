@@ -1,21 +1,27 @@
 """The outbox: what a transaction decided to publish, and the relay that publishes it."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Index, func, select, update
+from sqlalchemy import ColumnElement, Connection, Index, Row, func, select, update
 from sqlmodel import Field, SQLModel
 
+from domain.errors import RecordsRefused
 from event_log.database import Database, Int64, pack_headers, table_of, unpack_headers
-from event_log.statements import among
+from event_log.holding import HELD_FOR_SECONDS
+from event_log.statements import among, end_of_batch
 from transport.records import Outgoing
 
 _log = logging.getLogger(__name__)
 
 
 class OutboxRow(SQLModel, table=True):
-    """A record to publish; `id` is the order of commits, `published` is set by the relay."""
+    """A record to publish; `id` is the order of commits, `published` is set by the relay.
+
+    `refused` is why the broker will not take it as it is: it is set aside, and waits no more.
+    """
 
     __tablename__ = "outbox"
     id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
@@ -25,18 +31,26 @@ class OutboxRow(SQLModel, table=True):
     headers: bytes
     body: bytes | None
     published: bool = False
+    refused: str | None = None
 
 
 _outbox = table_of(OutboxRow)
-_waits = _outbox.c.published.is_(False)
-Index("outbox_waiting", _outbox.c.id, sqlite_where=_waits, postgresql_where=_waits)
+waits: ColumnElement[bool] = _outbox.c.published.is_(False) & _outbox.c.refused.is_(None)
+"""Which rows are to be published."""
+Index("outbox_waiting", _outbox.c.id, sqlite_where=waits, postgresql_where=waits)
+_is_refused = _outbox.c.refused.is_not(None)
+Index("outbox_refused", _outbox.c.id, sqlite_where=_is_refused, postgresql_where=_is_refused)
 
 
 class Publishes(Protocol):
     """Something that publishes records in order and returns when they are safe."""
 
     def publish(self, records: Sequence[Outgoing]) -> None:
-        """Publish all of `records`, or raise."""
+        """Publish all of `records`, or raise.
+
+        Raises:
+            RecordsRefused: the broker will never take some of them; the others are published.
+        """
 
 
 def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
@@ -60,8 +74,14 @@ def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
 def waiting(database: Database) -> int:
     """How many records wait to be published."""
     with database.reading() as connection:
-        count = connection.scalar(select(func.count()).select_from(_outbox).where(_waits))
+        count = connection.scalar(select(func.count()).select_from(_outbox).where(waits))
     return int(count or 0)
+
+
+def set_aside(connection: Connection) -> Sequence[str]:
+    """Why records were set aside that the broker will not take, a line for each, oldest first."""
+    found = select(_outbox.c.refused).where(_is_refused).order_by(_outbox.c.id)
+    return connection.execute(found).scalars().all()
 
 
 class Relay:
@@ -70,44 +90,102 @@ class Relay:
     Several processes may relay the same outbox: a lock lets one at a time
     take a batch from reading to marking, so order holds and nothing is sent twice. A crash between
     publishing and marking sends the batch again; receivers know it by its ids.
+
+    What the broker will not take is set aside, and holds up nothing; the next relay, such as that
+    of the service's next start, tries it again once.
     """
 
-    def __init__(self, database: Database, publisher: Publishes, batch: int = 5000) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publishes,
+        batch: int = 5000,
+        held_for: float = HELD_FOR_SECONDS,
+    ) -> None:
+        """Publish by `publisher`.
+
+        Args:
+            database: has the outbox.
+            publisher: sends the records.
+            batch: most records at a time.
+            held_for: seconds that another relay is waited for.
+        """
         self._database = database
         self._publisher = publisher
         self._batch = batch
+        self._held_for = held_for
+        self._tried_again = False
 
     def drain(self) -> int:
         """Publish what waits, batch by batch; returns how many records that were.
 
         Raises:
             BrokerError: the brokers didn't take a batch; it stays in the outbox.
+            StoreError: another relay holds the outbox for too long, or the database can't be
+                written.
         """
+        if not self._tried_again:
+            self._try_again()
+            self._tried_again = True
         total = 0
-        while count := self._publish_batch():
+        while (count := self._publish_batch()) is not None:
             total += count
         return total
 
-    def _publish_batch(self) -> int:
-        with self._database.alone("relay", wait=True):
-            with self._database.reading() as connection:
-                rows = connection.execute(
-                    select(_outbox).where(_waits).order_by(_outbox.c.id).limit(self._batch)
-                ).all()
+    def _try_again(self) -> None:
+        """Let what was set aside wait again: its topic may take more by now."""
+        with self._database.reading() as connection:
+            if not set_aside(connection):
+                return
+        self._database.in_transaction(
+            lambda connection: connection.execute(
+                update(_outbox).where(_is_refused).values(refused=None)
+            )
+        )
+
+    def _publish_batch(self) -> int | None:
+        """Publish a batch and say how many records of it are out; `None` where none waits."""
+        with self._database.alone("relay", within=self._held_for):
+            rows = self._next()
             if not rows:
-                return 0
-            self._publisher.publish(
-                [
-                    Outgoing(
-                        row.topic, row.key, unpack_headers(row.headers), row.body, row.partition
-                    )
-                    for row in rows
-                ]
-            )
-            ids = [row.id for row in rows]
-            self._database.in_transaction(
-                lambda connection: connection.execute(
-                    update(_outbox).where(among(_outbox.c.id, ids)).values(published=True)
+                return None
+            refused: Mapping[int, str] = {}
+            try:
+                self._publisher.publish(
+                    [
+                        Outgoing(
+                            row.topic, row.key, unpack_headers(row.headers), row.body, row.partition
+                        )
+                        for row in rows
+                    ]
                 )
+            except RecordsRefused as error:
+                refused = {rows[index].id: why for index, why in error.reasons.items()}
+            published = [row.id for row in rows if row.id not in refused]
+            self._database.in_transaction(partial(_mark, published, refused))
+        for row_id, why in refused.items():
+            _log.error(
+                "%s: record %d of the outbox is set aside, for it can't be published as it is: %s. "
+                "Mend the topic, and start its service again: that tries it once more",
+                *(self._database, row_id, why),
             )
-        return len(rows)
+        return len(published)
+
+    def _next(self) -> Sequence[Row[Any]]:
+        sized = [_outbox.c.key, _outbox.c.headers, _outbox.c.body]
+        with self._database.reading() as connection:
+            last = end_of_batch(connection, _outbox.c.id, sized, waits, self._batch)
+            if last is None:
+                return []
+            return connection.execute(
+                select(_outbox).where(waits, _outbox.c.id <= last).order_by(_outbox.c.id)
+            ).all()
+
+
+def _mark(published: Sequence[int], refused: Mapping[int, str], connection: Connection) -> None:
+    if published:
+        connection.execute(
+            update(_outbox).where(among(_outbox.c.id, published)).values(published=True)
+        )
+    for row_id, why in refused.items():
+        connection.execute(update(_outbox).where(_outbox.c.id == row_id).values(refused=why))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -11,12 +12,34 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from domain.errors import StoreError
+from event_log.holding import process_name
 from event_log.revisions import unnumbered
 
 LOCK_TIMEOUT_SECONDS = 10
 CONNECT_TIMEOUT_SECONDS = 10
 
+IDLE_IN_TRANSACTION_SECONDS = 60
+"""How long a transaction that holds the write lock may stand still: then the server ends it.
+
+A process that was stopped in its midst finds the connection gone, and does its work again.
+"""
+
+GONE_AFTER_SECONDS = 30
+"""After so long without a sign of life, server and client each take the other for gone."""
+
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+_GONE = {"tcp_user_timeout": GONE_AFTER_SECONDS * 1000}
+_SERVER_SIDE = {
+    **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
+    **_GONE,
+    # Also while it waits for a lock.
+    "client_connection_check_interval": GONE_AFTER_SECONDS * 1000,
+}
+"""Libpq's names for the client's side are the server's for its own, but for the prefix."""
+
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_LOCK_NOT_AVAILABLE = "55P03"
+_OF_ITS_OWN = {"reading": True, "isolation_level": "AUTOCOMMIT"}
 _WRITING = "write"
 _OPEN = "open"
 _RIGHTS = """
@@ -27,11 +50,24 @@ SELECT oid IS NOT NULL,
 FROM (VALUES (1)) AS one LEFT JOIN pg_namespace ON nspname = %(schema)s
 """
 
-_PASSING = ("08", "40001", "40P01", "53", "55P03", "57P01", "57P02", "57P03", "58030", "25006")
+_HOLDER = """
+SELECT application_name, pid, client_addr, state, extract(epoch FROM now() - state_change)
+FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid = CAST(%(high)s AS oid) AND objid = CAST(%(low)s AS oid)
+LIMIT 1
+"""
+
+_PASSING = (
+    *("08", "25006", "25P03", "40001", "40P01", "53", "55P03"),
+    *("57P01", "57P02", "57P03", "58030"),
+)
 """What may be over in a moment, by the beginning of its SQLSTATE.
 
-A lost connection, a serialization failure, a deadlock, no room (disk, memory, connections), a lock
-that was waited for, a server that ends or starts, a failing disk, a standby that is to take over.
+A lost connection, a standby that is to take over, a transaction that stood still for too long, a
+serialization failure, a deadlock, no room (disk, memory, connections), a lock that was waited for,
+a server that ends or starts, a failing disk.
 """
 
 
@@ -78,16 +114,24 @@ class PostgresSchema:
         A connection that the server has ended since it was last used is replaced unnoticed.
         """
         url = _parsed(self.url)
+        named = {"application_name": f"{self.schema}@{process_name()[-40:]}"}
+        ours = " ".join(f"-c {name}={value}" for name, value in (named | _SERVER_SIDE).items())
+        # The last one counts: of these the address may say something else.
         options = (
-            f"{url.query.get('options', '')} -c search_path={self.schema} -c synchronous_commit=on"
+            f"{ours} {url.query.get('options', '')} "
+            f"-c search_path={self.schema} -c synchronous_commit=on"
         )
+        alive = {
+            name: each for name, each in (_KEEPALIVES | _GONE).items() if name not in url.query
+        }
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             # Each statement must see what the lock was waited for.
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
             connect_args={
-                "options": options.strip(),
+                **alive,
+                "options": options,
                 "client_encoding": "utf8",
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             },
@@ -137,15 +181,18 @@ class PostgresSchema:
             return isinstance(error, OperationalError)
         return bool(state.startswith(_PASSING))
 
+    def blocker(self, engine: Engine, error: BaseException) -> str | None:
+        """Who holds the lock that was waited for; `None` where it was none, or nobody knows."""
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        return self.holder(engine, _WRITING) if state == _LOCK_NOT_AVAILABLE else None
+
     @contextmanager
-    def alone(self, engine: Engine, purpose: str, *, wait: bool) -> Iterator[bool]:
+    def alone(self, engine: Engine, purpose: str, *, within: float) -> Iterator[bool]:
         """Hold an advisory lock on a connection of its own; gives whether it is held."""
         key = self._key(purpose)
-        options = {"reading": True, "isolation_level": "AUTOCOMMIT"}
-        with engine.connect().execution_options(**options) as connection:
-            take = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
-            # The lock ends with the connection, however that ends; waiting for it gives nothing.
-            if connection.exec_driver_sql(f"SELECT {take}({key})").scalar() is False:
+        with engine.connect().execution_options(**_OF_ITS_OWN) as connection:
+            # The lock ends with the connection, however that ends.
+            if not _take(connection, key, within):
                 yield False
                 return
             try:
@@ -156,9 +203,34 @@ class PostgresSchema:
                 except DBAPIError:
                     connection.invalidate()
 
+    def now(self, connection: Connection) -> datetime:
+        """The server's clock, so that writers on several hosts have one."""
+        now: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return now.astimezone(UTC)
+
+    def holder(self, engine: Engine, purpose: str) -> str | None:
+        """Who holds the lock for a purpose; `None` if nobody knows."""
+        high, low = divmod(self._key(purpose) % 2**64, 2**32)
+        try:
+            with engine.connect().execution_options(**_OF_ITS_OWN) as connection:
+                row = connection.exec_driver_sql(_HOLDER, {"high": high, "low": low}).first()
+        except DBAPIError:
+            return None
+        if row is None:
+            return None
+        name, pid, address, state, seconds = row
+        where = f" at {address}" if address else ""
+        since = f", {state} for {seconds:.0f} s" if state else ""
+        return f"{name}{where} (server process {pid}{since})"
+
     def _say_open(self, connection: Any, _record: Any) -> None:
-        # Held as long as the connection; who changes tables waits for nobody's, or is told.
-        connection.execute(f"SELECT pg_advisory_lock_shared({self._key(_OPEN)})")
+        # Held as long as the connection; who changes tables waits for nobody's, or is told. One
+        # that looks only waits for less, which its address says.
+        connection.execute(
+            "SELECT CASE current_setting('lock_timeout') WHEN '0' THEN "
+            f"set_config('lock_timeout', '{LOCK_TIMEOUT_SECONDS}s', true) END, "
+            f"pg_advisory_lock_shared({self._key(_OPEN)})"
+        )
         connection.commit()
 
     def _begin(self, connection: Connection) -> None:
@@ -166,13 +238,31 @@ class PostgresSchema:
             return
         connection.exec_driver_sql(
             f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT_SECONDS}s', true), "
-            f"pg_advisory_xact_lock({self._key(_WRITING)})"
+            f"pg_advisory_xact_lock({self._key(_WRITING)}), "
+            "set_config('idle_in_transaction_session_timeout', "
+            f"'{IDLE_IN_TRANSACTION_SECONDS}s', true)"
         )
 
     def _key(self, purpose: str) -> int:
         # Advisory locks are one database's, and have numbers instead of names.
         digest = sha256(f"{self.schema} {purpose}".encode()).digest()
         return int.from_bytes(digest[:8], signed=True)
+
+
+def _take(connection: Connection, key: int, within: float) -> bool:
+    if within <= 0:
+        return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({key})").scalar())
+    # For this statement alone, which is a transaction of its own; the lock outlives it.
+    milliseconds = max(1, int(within * 1000))
+    try:
+        connection.exec_driver_sql(
+            f"SELECT set_config('lock_timeout', '{milliseconds}ms', true), pg_advisory_lock({key})"
+        )
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
 
 
 def has_password(url: str) -> bool:

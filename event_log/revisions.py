@@ -16,8 +16,13 @@ from sqlalchemy import (
 
 from domain.errors import StoreError
 
-CURRENT = "0012"
+FIRST = "1001"
+"""The revision that databases can be upgraded from; numbers before it are earlier versions'."""
+
+CURRENT = "1001"
 """The revision of this program's tables: the newest in `event_log/migrations/versions`."""
+
+_FRESH = "put it away, and begin with a fresh SHOP_HOME, or a fresh Postgres database and topics"
 
 VERSION = Table(
     "alembic_version",
@@ -38,38 +43,51 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+def known(connection: Connection, database: object) -> str | None:
+    """The revision of a database that this program, or an upgrade to it, can go on from.
+
+    Returns:
+        Its revision; `None` where nothing says it.
+
+    Raises:
+        StoreError: it was made by an earlier version, or by a program after this one.
+    """
+    found = revision(connection)
+    if found is None:
+        return None
+    if found < FIRST:
+        raise StoreError(
+            f"database {database} is at revision {found}, of an earlier version: its ids of orders "
+            f"are others than this version's, and it can't be brought up to it: {_FRESH}"
+        )
+    if found > CURRENT:
+        raise StoreError(
+            f"database {database} is at revision {found}, and this program knows none after "
+            f"{CURRENT}: use the program that made it"
+        )
+    return found
+
+
 def is_current(connection: Connection, database: object) -> bool:
     """Whether a database has this program's tables; not, where nothing says which it has.
 
     Raises:
         StoreError: it has those of another revision; the message says what to do.
     """
-    found = revision(connection)
-    if found is None:
-        return False
-    if found < CURRENT:
+    found = known(connection, database)
+    if found is not None and found < CURRENT:
         raise StoreError(
             f"database {database} is at revision {found}, and this program needs {CURRENT}: stop "
             "its services, and run `shop migrate`"
         )
-    if found > CURRENT:
-        raise newer(database, found)
-    return True
-
-
-def newer(database: object, found: str) -> StoreError:
-    """Why a database of a revision after this program's can't be used."""
-    return StoreError(
-        f"database {database} is at revision {found}, and this program knows none after {CURRENT}: "
-        "use the program that made it"
-    )
+    return found is not None
 
 
 def unnumbered(database: object) -> StoreError:
     """Why a database can't be used that is there, and says no revision."""
     return StoreError(
-        f"database {database} has no note of its tables' revision, as earlier versions made none: "
-        "stop its services, and run `shop migrate`"
+        f"database {database} has tables, and no note of their revision: an earlier version made "
+        f"them, whose ids of orders are others, or something else. Nothing is changed: {_FRESH}"
     )
 
 

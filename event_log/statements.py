@@ -1,7 +1,7 @@
 """Statements that SQLite and Postgres write differently, under one name each."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Self
@@ -16,11 +16,15 @@ from sqlalchemy import (
     String,
     Table,
     event,
+    func,
     literal,
+    select,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from transport.bounds import BATCH_BYTES
 
 
 class _Among(FunctionElement[bool]):
@@ -53,6 +57,37 @@ def _among_in_postgres(element: _Among, compiler: SQLCompiler, **options: Any) -
         f"({column} = ANY (ARRAY(SELECT CAST(value AS {kind}) "  # noqa: S608 compiled parts
         f"FROM json_array_elements_text(CAST({listed} AS JSON)) AS listed (value))))"
     )
+
+
+def end_of_batch(
+    connection: Connection,
+    key: ColumnElement[int],
+    sized: Sequence[ColumnElement[Any]],
+    where: ColumnElement[bool],
+    most: int,
+) -> int | None:
+    """The key of the last row of a batch: after it `most` rows, or `BATCH_BYTES`, are reached.
+
+    Only lengths are read here, so that nothing large is in memory before it is known to fit.
+
+    Args:
+        connection: sees the state that the rows are then read from.
+        key: by which the rows are in order.
+        sized: the columns that may be large, by bytes or characters.
+        where: which rows.
+        most: most rows.
+
+    Returns:
+        The key; `None` where there is no row.
+    """
+    size = sum((func.coalesce(func.length(each), 0) for each in sized), start=literal(0))
+    rows = select(key.label("key"), size.label("size")).where(where).order_by(key).limit(most)
+    each = rows.subquery()
+    before = func.sum(each.c.size).over(order_by=each.c.key) - each.c.size
+    summed = select(each.c.key, before.label("before")).subquery()
+    found = select(func.max(summed.c.key)).where(summed.c.before < BATCH_BYTES)
+    last: int | None = connection.scalar(found)
+    return last
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:

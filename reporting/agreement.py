@@ -1,6 +1,6 @@
 """Whether a projection has the rows that its check gives, which is SQL straight over the log."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,6 +12,7 @@ from domain.errors import StoreError
 from event_log.database import Database
 from reporting.projection import Projection, Row
 from reporting.projector import View, live
+from reporting.set_aside import aside
 
 ROWS_AT_ONCE = 1000
 """Rows of each side that are held in memory."""
@@ -63,11 +64,12 @@ def disagreements(
     *,
     most: int = MOST,
     view: View | None = None,
+    again: Collection[int] = frozenset(),
 ) -> list[Disagreement]:
     """Compare the rows of a projection with what its check computes from the log.
 
-    Both sides are read in the order of their keys and held a few rows at a time. Nothing is
-    written.
+    Both sides are read in the order of their keys and held a few rows at a time. Events that are
+    set aside are in neither. Nothing is written.
 
     Args:
         log: the event log.
@@ -76,6 +78,7 @@ def disagreements(
         position: where the projection must be; `None` for where it is when its rows are read.
         most: how many disagreements are given, at most.
         view: rows that are compared instead of the live ones.
+        again: positions that are in the rows though they are set aside.
 
     Returns:
         The first disagreements in the order of the keys; none if the projection is right.
@@ -93,10 +96,14 @@ def disagreements(
                 f"the projection {projection.name} is at position {reached}, not at {position}: "
                 "try again"
             )
+        left_out = [each for each in aside(kept) if each not in again]
         recorded = stack.enter_context(log.reading())
         found = _sorted(kept, projection, f'SELECT * FROM "{rows.table.name}"', {})  # noqa: S608
         wanted = _sorted(
-            recorded, projection, projection.check_in(recorded.dialect.name), {"position": reached}
+            recorded,
+            projection,
+            projection.check_in(recorded.dialect.name, left_out),
+            {"position": reached},
         )
         return list(islice(_differing(projection, found, wanted), most))
 
@@ -109,7 +116,7 @@ def _sorted(
     keys = ", ".join(f'"{name}" COLLATE {collation}' for name in projection.key_columns)
     statement = text(f"SELECT * FROM ({query}) AS rows ORDER BY {keys}")  # noqa: S608 our own
     for row in connection.execute(statement, values).yield_per(ROWS_AT_ONCE):
-        yield tuple(row)
+        yield tuple(projection.read(row))
 
 
 def _differing(

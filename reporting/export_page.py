@@ -10,11 +10,11 @@ from html import escape
 from shlex import quote
 
 from domain.money import format_amount
-from reporting.dashboard.revenue_rows import label, share
+from reporting.dashboard.revenue_rows import label, left_out_in_words, share
 from reporting.export import By, cut_off, periods
 from reporting.export_chart import drawn
 from reporting.export_style import STYLE
-from reporting.figure import SHOWN, Stamp, as_script
+from reporting.figure import SHOWN, Stamp, as_script, without_in_words
 from reporting.report import REASONS, Period, Report, as_json, days_as_json
 from reporting.revenue import Sum
 
@@ -42,7 +42,7 @@ def as_page(found: Report, stamp: Stamp, by: By, name: str, now: datetime) -> by
 <title>{title}</title><style>{STYLE}</style></head><body>
 <h1>{title}</h1>
 <p class="of">Orders by the day (UTC) on which they were placed; amounts in
-{escape(found.currency)}.{escape(_cut_off_in_words(found, stamp))}</p>
+{escape(found.currency)}.{escape(_what_is_not_here(found, stamp, by))}</p>
 {_headline(found)}
 {drawn(found, by)}
 {_table(found, by)}
@@ -53,9 +53,11 @@ def as_page(found: Report, stamp: Stamp, by: By, name: str, now: datetime) -> by
 """.encode()
 
 
-def _cut_off_in_words(found: Report, stamp: Stamp) -> str:
+def _what_is_not_here(found: Report, stamp: Stamp, by: By) -> str:
     parts = cut_off(found, stamp)
-    return f" Not whole months: {', '.join(parts)}." if parts else ""
+    said = [f"Not whole months: {', '.join(parts)}."] if parts else []
+    gaps = left_out_in_words(found) if by is By.MONTH else None
+    return "".join(f" {sentence}" for sentence in [*said, *filter(None, [gaps])])
 
 
 def _headline(found: Report) -> str:
@@ -144,7 +146,7 @@ def _shown(name: str, figure: str, tag: str) -> str:
 
 def _footer(stamp: Stamp, name: str, now: datetime) -> str:
     said: Iterable[tuple[str, str]] = (
-        ("Event log", f"up to position {stamp.position:,}"),
+        ("Event log", f"up to position {stamp.position:,}{without_in_words(stamp)}"),
         ("Recorded", stamp.recorded_time or ""),
         ("Hash of the chain there", stamp.hash),
         ("Exported", f"{now:%Y-%m-%dT%H:%M:%SZ}"),

@@ -6,7 +6,7 @@ metadata in Parquet, and a script block with the JSON object in HTML.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
@@ -19,6 +19,7 @@ from event_log.log import GENESIS
 from reporting.proof_rows import as_chained
 
 _DAYS = ("first_day", "last_day")
+_OPTIONAL = (*_DAYS, "set_aside")
 _HASHED = text("SELECT hash, recorded_time FROM event_log WHERE position = :position")
 
 HTML_ID = "figure"
@@ -39,7 +40,8 @@ class Stamp:
     `position` is the last event that is in it, `hash` that event's chain hash in hexadecimal,
     `recorded_time` when it was recorded (RFC 3339, UTC), and `currency` the ISO 4217 code of the
     amounts. Position 0 is the empty log, which has no time. `first_day` and `last_day` are the
-    business dates (``YYYY-MM-DD``) that the figures are of, where they are not of all.
+    business dates (``YYYY-MM-DD``) that the figures are of, where they are not of all. `set_aside`
+    are the positions of events that can't be read, and are in no figure.
     """
 
     position: int
@@ -48,6 +50,7 @@ class Stamp:
     currency: str
     first_day: str | None = None
     last_day: str | None = None
+    set_aside: tuple[int, ...] = ()
 
     def of_days(self, first: str | None, last: str | None) -> "Stamp":
         """The stamp of figures that are of these days only; `None` is no bound."""
@@ -63,8 +66,10 @@ class Stamp:
         return (self.first_day or day) <= day <= (self.last_day or day)
 
 
-def stamp(log: Database, position: int, currency: str) -> Stamp:
+def stamp(log: Database, position: int, currency: str, aside: Iterable[int] = ()) -> Stamp:
     """The stamp of figures in `currency` that were made from the log up to `position`.
+
+    Events at the positions `aside` are left out of the figures.
 
     Raises:
         StoreError: the log has no such position.
@@ -78,13 +83,15 @@ def stamp(log: Database, position: int, currency: str) -> Stamp:
             f"the log {log} has no position {position}, which the projections have come to: "
             "`shop prove` says what is wrong"
         )
-    return Stamp(position, bytes(row.hash).hex(), as_chained(row.recorded_time), currency)
+    left_out = tuple(each for each in aside if each <= position)
+    recorded = as_chained(row.recorded_time)
+    return Stamp(position, bytes(row.hash).hex(), recorded, currency, set_aside=left_out)
 
 
 def as_fields(of: Stamp) -> dict[str, Any]:
     """The stamp as fields of a JSON object, to be put beside the figures in it."""
     fields = asdict(of)
-    return {name: value for name, value in fields.items() if name not in _DAYS or value}
+    return {name: value for name, value in fields.items() if name not in _OPTIONAL or value}
 
 
 def as_comments(of: Stamp) -> str:
@@ -104,13 +111,21 @@ def as_script(of: Stamp, figures: Mapping[str, Any]) -> str:
     return f'<script type="application/json" id="{HTML_ID}">{text}</script>'
 
 
+def without_in_words(of: Stamp) -> str:
+    """Which events are in no figure, since they can't be read; nothing if all are."""
+    if not of.set_aside:
+        return ""
+    positions = ", ".join(f"{each:,}" for each in of.set_aside)
+    return f", without position {positions}, which can't be read"
+
+
 def stamp_in(fields: Mapping[str, Any]) -> Stamp:
     """Read a stamp back from the fields of whatever file it was in.
 
     Raises:
         ValueError: a field is missing or is not what it should be.
     """
-    wanted = [name for name in Stamp.__dataclass_fields__ if name not in _DAYS]
+    wanted = [name for name in Stamp.__dataclass_fields__ if name not in _OPTIONAL]
     if missing := [name for name in wanted if name not in fields]:
         raise ValueError(f"it has no {', '.join(missing)}")
     days = [str(fields[name]) if fields.get(name) else None for name in _DAYS]
@@ -121,9 +136,20 @@ def stamp_in(fields: Mapping[str, Any]) -> Stamp:
         str(fields["hash"]).lower(),
         str(fields["recorded_time"]) if fields["recorded_time"] else None,
         str(fields["currency"]),
-        *days,
+        first_day=days[0],
+        last_day=days[1],
+        set_aside=_positions(fields.get("set_aside", ())),
     )
 
 
+def _positions(said: object) -> tuple[int, ...]:
+    found = said.split() if isinstance(said, str) else said
+    if not isinstance(found, Iterable):
+        raise ValueError("set_aside is no list of positions")  # noqa: TRY004 as other fields
+    return tuple(int(each) for each in found)
+
+
 def _text(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value))
     return "" if value is None else str(value)

@@ -6,18 +6,19 @@ over.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
 from domain.errors import ShopError
-from event_log.database import Database, Int64, table_of
+from event_log.database import Database, Place, table_of
 from event_log.log import EventRow, last_position
+from event_log.sums import ExactSum
 from reporting import projector
 from reporting.projection import Key, Projection, Row, Told
 from reporting.projections.growth import POSITIONS, GrowthRow, part_of
@@ -26,9 +27,12 @@ from reporting.projections.late import PROJECTION as LATE
 from reporting.projections.late import Late, is_late
 from reporting.projections.revenue import PROJECTION as REVENUE
 from reporting.projections.revenue import alone
+from reporting.read_only import ReadOnlyDatabase
 from reporting.report import REASONS, LateMonth, Period, Report, figures, late_of, report_of
 from reporting.revenue import Revenue, Sum
-from transport.envelope import parse_time
+from reporting.set_aside import aside
+from reporting.told import read_told
+from transport.envelope import format_time, parse_time
 
 Moment = int | datetime
 """A position of the log, or a time of recording (UTC, aware)."""
@@ -49,22 +53,43 @@ def parse_moment(text: str, name: str) -> Moment:
     Raises:
         MalformedRecord: it is neither, or a time without a zone; the message says `name`.
     """
-    return int(text) if text.isascii() and text.isdigit() else parse_time(text, name)
+    return int(text) if text.isascii() and text.isdigit() else parse_time(text, name, lenient=True)
 
 
-def position_at(log: Database, moment: Moment) -> int:
+def position_at(log: Database, moment: Moment, written: Place | None = None) -> int:
     """The last position that was recorded at a moment or before it; 0 when there was none.
 
-    Recorded times follow the positions, unless a clock was set back; then it is one of the
-    positions after which the moment was over.
+    The answer for a moment stays the same, whatever is recorded afterwards: recorded times never
+    go back from one position to the next, and what is being recorded may still be of the moment,
+    so it is waited for.
+
+    Args:
+        log: the log, to be read.
+        moment: a position, or a time that is over.
+        written: where the log is written, if that is another place.
 
     Raises:
-        ShopError: the log has no such position.
+        ShopError: the log has no such position, or the time isn't over yet.
+        StoreError: what is being recorded takes too long.
     """
     if isinstance(moment, datetime):
+        _refuse_what_is_not_over(log, moment, written)
         positions = range(1, last_position(log) + 1)
         return bisect_right(positions, moment, key=partial(recorded_at, log))
     return _there(log, moment)
+
+
+def _refuse_what_is_not_over(log: Database, moment: datetime, written: Place | None) -> None:
+    """Wait for what is being recorded, unless something is recorded that is later."""
+    end = last_position(log)
+    if end and recorded_at(log, end) > moment:
+        return
+    now = (log if written is None else ReadOnlyDatabase(written)).after_the_writer()
+    if moment >= now:
+        raise ShopError(
+            f"{format_time(moment)} isn't over yet, it is {format_time(now)}: what will be known "
+            "then nobody knows. Leave the moment away to see what is known now"
+        )
 
 
 def first_position(log: Database, moment: Moment) -> int:
@@ -112,9 +137,14 @@ class Folding:
         projections: Sequence[Projection],
         position: int,
         rows: Mapping[str, Rows],
+        aside: Collection[int] = frozenset(),
     ) -> None:
-        """Begin at a position, with the rows that the projections have there, by their names."""
+        """Begin at a position, with the rows that the projections have there, by their names.
+
+        Events at the positions `aside` are left out.
+        """
         self._log = log
+        self._aside = aside
         self._projections = projections
         self.position = position
         self.rows: dict[str, dict[Key, Row]] = {
@@ -125,9 +155,8 @@ class Folding:
     def go_on(self, until: int) -> Iterator[list[Told]]:
         """Take events in up to a position, batch by batch; each is given once it is in."""
         while self.position < until:
-            batch = projector.read_told(
-                self._log, self.position, min(projector.BATCH, until - self.position)
-            )
+            some = min(projector.BATCH, until - self.position)
+            batch = read_told(self._log, self.position, some, self._aside)
             if not batch:
                 return
             for projection in self._projections:
@@ -156,8 +185,13 @@ def report_at(
     return found, late_of(map(Late._make, folding.rows[LATE.name].values()), found)
 
 
-def _grown(projections: Database, position: int, currency: str) -> tuple[int, dict[str, Rows]]:
-    """Where the last whole part before a position ends, and the rows of the projections there."""
+def _grown(
+    projections: Database, position: int, currency: str
+) -> tuple[int, dict[str, Rows], tuple[int, ...]]:
+    """Where the last whole part before a position ends, and the rows of the projections there.
+
+    And the positions of events that are set aside.
+    """
     day, currency_of, outcome, recorded = (
         _growth.c[name] for name in ("day", "currency", "outcome", "recorded")
     )
@@ -171,16 +205,16 @@ def _grown(projections: Database, position: int, currency: str) -> tuple[int, di
         grown = (_growth.c.part < part_of(whole + 1), currency_of == currency)
 
         def summed(columns: Columns, *also: ColumnElement[bool]) -> Rows:
-            # A sum in Postgres has digits without end.
-            sums = [cast(func.sum(each), Int64) for each in (_growth.c.orders, _growth.c.cents)]
+            sums = [ExactSum(each) for each in (_growth.c.orders, _growth.c.cents)]
             query = select(*columns, *sums)
             found = connection.execute(query.where(*grown, *also).group_by(*columns))
             return [tuple(row) for row in found]
 
-        return whole, {
+        rows = {
             REVENUE.name: summed((day, currency_of, outcome)),
             LATE.name: summed((month, currency_of, recorded, outcome), month < recorded_in),
         }
+        return whole, rows, aside(connection)
 
 
 class Decided(NamedTuple):
@@ -263,10 +297,16 @@ def compare(
                 listed.append(order)
         progress(folding.position, last)
     after = _report(folding, last, currency)
+    one_by_name, other_by_name = (
+        {month.name: month for month in each.months} for each in (before, after)
+    )
     return Comparison(
         before,
         after,
-        tuple(_change(month, before, after, changed[month][True]) for month in sorted(changed)),
+        tuple(
+            _change(month, one_by_name, other_by_name, changed[month][True])
+            for month in sorted(changed)
+        ),
         tuple([*late, *in_time][:most]),
         sum(map(sum, changed.values())),
         sum(count[True] for count in changed.values()),
@@ -296,13 +336,11 @@ def _decided(events: Iterable[Told], currency: str) -> Iterator[Decided]:
             )
 
 
-def _change(month: str, before: Report, after: Report, late: int) -> MonthChange:
-    return MonthChange(_month(before, month), _month(after, month), late)
-
-
-def _month(report: Report, name: str) -> Period:
-    found = next((month for month in report.months if month.name == name), None)
-    return found or Period(name, Sum(), dict.fromkeys(REASONS, Sum()))
+def _change(
+    month: str, before: Mapping[str, Period], after: Mapping[str, Period], late: int
+) -> MonthChange:
+    nothing = Period(month, Sum(), dict.fromkeys(REASONS, Sum()))
+    return MonthChange(before.get(month, nothing), after[month], late)
 
 
 def as_json(found: Comparison) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The event log as those look at it who look at topics: the status, and a watchdog."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import select
 
+from domain.progress import Standing
 from event_log.database import Place, table_of
 from event_log.log import EventRow, last_position
 from reporting.projector import LOG
@@ -35,14 +36,20 @@ class LogView:
                 return {}
         return {LOG: last_position(self._log)}
 
-    def waits_since(self, _place: TopicPartition, offset: int) -> datetime | None:
-        """When the first event after so many was recorded; `None` if there is none.
+    def standings(
+        self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Standing]:
+        """How many events were projected; every position has one."""
+        return {place: Standing(end, positions.get(place, 0)) for place, end in ends.items()}
+
+    def waits_since(self, _place: TopicPartition, standing: Standing) -> datetime | None:
+        """When the first event that waits was recorded; `None` if there is none.
 
         Raises:
             SQLAlchemyError: the log can't be read.
         """
         # The very next one may be missing, and what is behind it waits nevertheless.
-        query = select(_events.c.recorded_time).where(_events.c.position > offset)
+        query = select(_events.c.recorded_time).where(_events.c.position > standing.position)
         with self._log.reading() as connection:
             found: datetime | None = connection.scalar(query.order_by(_events.c.position).limit(1))
         return found

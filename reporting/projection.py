@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import MetaData, Table, quoted_name
 from sqlmodel import SQLModel
 
 from domain.contracts import Event
 from event_log.database import table_of
+from event_log.sums import Whole, kept, sum_in, whole
 
 Key = tuple[str, ...]
 """The primary key of a row: its first columns."""
@@ -18,6 +20,8 @@ Row = tuple[Any, ...]
 """A row, in the order of the table's columns."""
 
 
+_SUMMED = re.compile(r"\bsummed\(((?:[^()]|\([^()]*\))*)\)")
+_UP_TO = "position <= :position"
 _SAID = re.compile(r"\bsaid\(([a-z.]+)\)")
 _JSON = {
     "sqlite": "CAST({body} AS TEXT)",
@@ -45,6 +49,10 @@ class Told(NamedTuple):
     hash: bytes
 
 
+LEFT_OUT = cast(Event, None)
+"""What is in the place of an event that was set aside: it makes no row."""
+
+
 @dataclass(frozen=True)
 class Projection:
     """A view of the log, kept in a table that can be thrown away and made anew.
@@ -59,7 +67,8 @@ class Projection:
             and associative: how the events are split into batches makes no difference.
         check: a SELECT over the table `event_log` that gives the rows which the projection must
             have at `:position`, the columns in the same order. It shares nothing with the fold.
-            ``said(body)`` in it stands for the JSON that a body is; see `check_in`.
+            ``said(body)`` in it stands for the JSON that a body is, and ``summed(cents)`` for a sum
+            of any size; see `check_in`.
     """
 
     name: str
@@ -75,16 +84,47 @@ class Projection:
         """The names of the columns that a row is found by."""
         return tuple(str(column.name) for column in table_of(self.table).primary_key)
 
-    def check_in(self, dialect: str) -> str:
-        """The check as a database reads it: ``sqlite`` or ``postgresql``."""
-        return _SAID.sub(lambda found: _JSON[dialect].format(body=found[1]), self.check)
+    def check_in(self, dialect: str, aside: Iterable[int] = ()) -> str:
+        """The check as a database reads it: ``sqlite`` or ``postgresql``.
+
+        Events at the positions `aside` are left out.
+        """
+        check = _SUMMED.sub(lambda found: sum_in(dialect, found[1]), self.check)
+        if positions := ", ".join(f"{int(each)}" for each in aside):
+            without = f"{_UP_TO} AND position NOT IN ({positions})"
+            check = check.replace(_UP_TO, without)
+        return _SAID.sub(lambda found: _JSON[dialect].format(body=found[1]), check)
+
+    @cached_property
+    def sums(self) -> tuple[int, ...]:
+        """Which columns, counted from 0, are numbers of any size."""
+        columns = table_of(self.table).columns
+        return tuple(at for at, each in enumerate(columns) if isinstance(each.type, Whole))
+
+    def read(self, values: Iterable[Any]) -> Row:
+        """A row of the values that a database has in the columns."""
+        if not self.sums:
+            return self.row(values)
+        read = list(values)
+        for at in self.sums:
+            read[at] = whole(read[at])
+        return self.row(read)
+
+    def written(self, row: Row, dialect: str) -> Row:
+        """The values of a row as a database keeps them."""
+        if not self.sums or dialect != "sqlite":
+            return tuple(row)
+        written = list(row)
+        for at in self.sums:
+            written[at] = kept(written[at])
+        return tuple(written)
 
     def fold(self, events: Iterable[Told]) -> dict[Key, Row]:
         """The rows that events make by themselves, by key; the events are in the log's order."""
         made: dict[Key, Row] = {}
         length, alone, merge = len(self.key_columns), self.alone, self.merge
         for event in events:
-            row = alone(event)
+            row = None if event.event is LEFT_OUT else alone(event)
             if row is not None:
                 key = row[:length]
                 before = made.get(key)

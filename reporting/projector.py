@@ -7,25 +7,23 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from time import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import Connection, Table, TextClause, select, text
-from sqlalchemy.exc import DataError
 from sqlmodel import Field, SQLModel
 
-from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOrder, OrderShipped
 from domain.errors import StoreError
 from event_log.database import Database, Int64, Place, table_of
 from event_log.inbox import PositionRow
 from event_log.log import GENESIS, EventRow
 from event_log.statements import insert_or_replace
 from event_log.workers import HeartbeatRow
-from reporting.projection import Key, Projection, Row, Told, shadow_table
+from reporting.projection import LEFT_OUT, Key, Projection, Row, Told, shadow_table
 from reporting.projections import all_projections
+from reporting.set_aside import SetAsideRow, StoppedRow, aside, note_progress, note_stop
 from reporting.telling import Telling, watch
+from reporting.told import Unreadable, read_told
 from services.telemetry import telemetry
-from transport.codec import type_name
 from transport.topics import TopicPartition
 
 BATCH = 5000
@@ -35,11 +33,6 @@ LOG = TopicPartition("event_log", 0)
 """The log, as one who reads topics would see it: its offsets are how many events come before."""
 
 _REVENUE = "revenue"
-# What the log has was decoded strictly when it was recorded: here it need only be fast.
-_DECODERS: dict[str, Callable[[bytes], Any]] = {
-    type_name(kind): msgspec.json.Decoder(kind).decode
-    for kind in (NewOrder, AuthorizationAccepted, AuthorizationDeclined, OrderShipped)
-}
 
 
 class ProjectedRow(SQLModel, table=True):
@@ -64,11 +57,6 @@ class ReplayedRow(SQLModel, table=True):
 _projected = table_of(ProjectedRow)
 _positions = table_of(PositionRow)
 _events = table_of(EventRow)
-# Past the types of the columns: times stay text, which is a third of the cost.
-_TOLD = text(
-    "SELECT position, type || '.v' || version, body, business_time, published_time, "
-    "recorded_time, hash FROM event_log WHERE position > :after ORDER BY position LIMIT :most"
-)
 
 
 class Reached(NamedTuple):
@@ -111,7 +99,9 @@ def live(projection: Projection) -> View:
 def open_projections(place: Place) -> Database:
     """Open the database of the projections, and of their replays."""
     projections = all_projections().values()
-    tables: list[type[SQLModel]] = [ProjectedRow, ReplayedRow, PositionRow, HeartbeatRow]
+    tables: list[type[SQLModel]] = [
+        *(ProjectedRow, ReplayedRow, StoppedRow, SetAsideRow, PositionRow, HeartbeatRow)
+    ]
     live_tables = [each.table for each in projections]
     # In a file, a replay's table takes the place of the live one, and is made each time.
     shadows = [] if isinstance(place, Path) else map(shadow_table, projections)
@@ -133,13 +123,19 @@ def catch_up(log: Database, projections: Database) -> int:
     may do it at once. A projection that is behind is brought up while the others go on.
 
     Raises:
+        Unreadable: an event can't be read; all before it is taken in. It is kept which one, for
+            whoever asks how the report does.
         StoreError: a database can't be used, or the projections were made from another log.
     """
     views = [live(projection) for projection in all_projections().values()]
     refuse_another_log(log, projections, views)
     telling = _telling(log, projections)
-    while take_in(log, projections, views, _note_progress, telling):
-        pass
+    try:
+        while take_in(log, projections, views, _note_progress, telling):
+            pass
+    except Unreadable as stop:
+        projections.in_transaction(partial(note_stop, stop))
+        raise
     return min(place.position for place in places(projections, views))
 
 
@@ -194,6 +190,7 @@ def _note_progress(connection: Connection) -> None:
     row = {**LOG._asdict(), "next_offset": reached, "moved_at": datetime.now(UTC)}
     # Also back: a projection that was added begins at the first event.
     connection.execute(insert_or_replace(connection, _positions), row)
+    note_progress(reached, connection)
 
 
 def take_in(
@@ -202,6 +199,7 @@ def take_in(
     views: Sequence[View],
     note: Callable[[Connection], None] = lambda connection: None,
     telling: Telling | None = None,
+    again: Collection[int] = frozenset(),
 ) -> bool:
     """Take one batch into the views, or one for each place where views are.
 
@@ -211,21 +209,37 @@ def take_in(
         views: the views.
         note: called in each transaction that moved them.
         telling: is told what the view of revenue has taken in.
+        again: positions that are taken in though they are set aside.
 
     Returns:
         Whether there was anything.
+
+    Raises:
+        Unreadable: an event can't be read, and nothing else is left to take in.
     """
-    moved = False
+    moved, stop = False, None
+    left_out = _left_out(projections, again)
     # The foremost first: what is behind must not hold them up.
     for place in sorted(places(projections, views), reverse=True):
         began = time()
-        events = read_told(log, place.position, BATCH)
+        try:
+            events = read_told(log, place.position, BATCH, left_out)
+        except Unreadable as error:
+            stop = error
+            continue
         if events:
             taken = projections.in_transaction(partial(_take_and_note, views, events, note))
             moved = True
             if telling is not None:
                 telling.tell(taken, began)
+    if stop is not None and not moved:
+        raise stop
     return moved
+
+
+def _left_out(projections: Database, again: Collection[int]) -> frozenset[int]:
+    with projections.reading() as connection:
+        return frozenset(aside(connection)) - frozenset(again)
 
 
 def _take_and_note(
@@ -237,30 +251,6 @@ def _take_and_note(
     taken = take(views, events, connection)
     note(connection)
     return taken
-
-
-def read_told(log: Database, after: int, limit: int) -> list[Told]:
-    """The events after a position, at most `limit`, as projections need them.
-
-    Raises:
-        StoreError: a position is missing, or a body can't be read.
-    """
-    with log.reading() as connection:
-        rows = connection.execute(_TOLD, {"after": after, "most": limit}).all()
-    told = []
-    for wanted, (found, name, body, *rest) in enumerate(rows, after + 1):
-        if found != wanted:
-            raise StoreError(
-                f"the log {log} has no position {wanted}: `shop prove` says what is wrong"
-            )
-        try:
-            told.append(Told(found, _DECODERS[name](body), *rest))
-        except (KeyError, TypeError, UnicodeDecodeError, msgspec.DecodeError) as error:
-            raise StoreError(
-                f"position {found} of the log {log} can't be read as {name}: {error}. "
-                "`shop prove` says what is wrong; a newer log needs a newer program"
-            ) from error
-    return told
 
 
 def take(views: Iterable[View], events: Sequence[Told], connection: Connection) -> Sequence[Told]:
@@ -281,26 +271,21 @@ def take(views: Iterable[View], events: Sequence[Told], connection: Connection) 
             _store(connection, view, rows.values())
         view.move(connection, Reached(ahead[-1].position, ahead[-1].hash))
         if view.projection.name == _REVENUE:
-            taken = ahead
+            taken = [event for event in ahead if event.event is not LEFT_OUT]
     return taken
 
 
 def _load(connection: Connection, view: View, keys: Collection[Key]) -> dict[Key, Row]:
-    length, row = len(view.projection.key_columns), view.projection.row
+    length, read = len(view.projection.key_columns), view.projection.read
     query = _selecting(connection.dialect.name, view.table)
     found = connection.execute(query, {"keys": json.dumps(list(keys))})
-    return {each[:length]: each for each in (row(values) for values in found)}
+    return {each[:length]: each for each in map(read, found)}
 
 
 def _store(connection: Connection, view: View, rows: Iterable[Row]) -> None:
-    try:
-        statement = _storing(connection.dialect.name, view.table)
-        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
-    except (OverflowError, DataError) as error:
-        raise StoreError(
-            f"an amount of the projection {view.projection.name} is larger than a database's "
-            "integer: `shop prove` says which orders the log has"
-        ) from error
+    dialect, written = connection.dialect.name, view.projection.written
+    statement = _storing(dialect, view.table)
+    connection.exec_driver_sql(statement, [written(row, dialect) for row in rows])
 
 
 @lru_cache

@@ -14,6 +14,9 @@ from services.recorder import RecorderService
 from transport.records import Record
 from transport.topics import TopicPartition, dead_letter_topic
 
+_MOST = 2**63 - 1
+"""What SQLite can keep; whoever writes a letter by our name may write any number."""
+
 _outbox = table_of(OutboxRow)
 _WAITING = select(_outbox.c.topic, _outbox.c.key, _outbox.c.headers, _outbox.c.body).where(
     _outbox.c.published.is_(False)
@@ -87,8 +90,9 @@ def letter_in(record: Record) -> Letter | None:
             (said[f"dead_letter_{name}"] or b"").decode()
             for name in ("topic", "partition", "offset")
         )
-        place = TopicPartition(topic, int(partition))
-        return Letter(place, int(offset), digest_of(record))
+        place, at = TopicPartition(topic, int(partition)), int(offset)
+        known = 0 <= place.partition <= _MOST and 0 <= at <= _MOST
+        return Letter(place, at, digest_of(record)) if known else None
     except (KeyError, ValueError):
         return None
 

@@ -19,7 +19,8 @@ from reporting.projections import all_projections
 from reporting.projections.revenue import PROJECTION as REVENUE
 from reporting.proof import Failure, Finding, Head
 from reporting.proof_figure_file import Exported, read_exported
-from reporting.report import ACCEPTED, REASONS, months_between
+from reporting.report import ACCEPTED, REASONS, months_of
+from reporting.told import unreadable
 
 _SECTIONS = {"totals": 0, "months": PERIODS["month"], "days": PERIODS["day"]}
 """The sections of a report, and how much of a day's name names one of their periods."""
@@ -52,13 +53,16 @@ def prove_figures(log: Database, head: Head, file: Path) -> Finding:
     """
     figures, failure = 0, None
     positions: list[int] = []
+    notes: dict[str, None] = {}
     for exported in read_exported(file):
         found = prove_figure(log, head, exported)
         figures += found.checked.get("figures", 0)
         if found.checked["position"] not in positions:
             positions.append(found.checked["position"])
         failure = failure or found.failure
-    return Finding({"file": str(file), "positions": positions, "figures": figures}, (), failure)
+        notes |= dict.fromkeys(found.notes)
+    checked = {"file": str(file), "positions": positions, "figures": figures}
+    return Finding(checked, list(notes), failure)
 
 
 def prove_figure(log: Database, head: Head, exported: Exported) -> Finding:
@@ -68,7 +72,7 @@ def prove_figure(log: Database, head: Head, exported: Exported) -> Finding:
         ShopError: there are no figures that could be checked.
     """
     claimed = exported.stamp
-    failure = _other_stamp(log, head, claimed)
+    failure = _other_stamp(log, head, claimed) or _left_out_wrongly(log, claimed)
     if failure is not None:
         return Finding({"position": claimed.position}, failure=failure)
     if exported.report:
@@ -77,7 +81,19 @@ def prove_figure(log: Database, head: Head, exported: Exported) -> Finding:
         count, failure = _compare_table(exported, _table_of(log, exported))
     if not count:
         raise ShopError("the file holds no figures: there is nothing to check")
-    return Finding({"position": claimed.position, "figures": count}, failure=failure)
+    notes = [f"without position {each:,}, which can't be read" for each in claimed.set_aside]
+    return Finding({"position": claimed.position, "figures": count}, notes, failure)
+
+
+def _left_out_wrongly(log: Database, claimed: Stamp) -> Failure | None:
+    """Whether the figures are without an event that can be read."""
+    for position in claimed.set_aside:
+        where = f"position {position}"
+        if not 0 < position <= claimed.position:
+            return Failure(where, "the file is without it, and ends before it")
+        if unreadable(log, position) is None:
+            return Failure(where, "the file is without it, though it can be read")
+    return None
 
 
 def _other_stamp(log: Database, head: Head, claimed: Stamp) -> Failure | None:
@@ -102,9 +118,10 @@ def _rows(log: Database, projection: Projection, claimed: Stamp) -> Iterator[dic
     names = [column.name for column in table_of(projection.table).columns]
     with log.reading() as connection:
         for row in connection.execute(
-            text(projection.check_in(connection.dialect.name)), {"position": claimed.position}
+            text(projection.check_in(connection.dialect.name, claimed.set_aside)),
+            {"position": claimed.position},
         ):
-            named = dict(zip(names, row, strict=True))
+            named = dict(zip(names, projection.read(row), strict=True))
             # Of projections, those by day have a part of the time.
             if named.get("currency", claimed.currency) == claimed.currency and (
                 "day" not in named or claimed.has(named["day"])
@@ -171,13 +188,13 @@ def _sums_of(period: Mapping[str, Any]) -> Sums:
 def _summed(days: Mapping[str, Sums], length: int) -> dict[str, Sums]:
     """Days added up to the periods that the first `length` characters of a day name.
 
-    As in a report, months between the first and the last are all there, and so is the total.
+    As in a report, months without orders are there where they are few, and so is the total.
     """
     periods: dict[str, Sums] = {}
     if length == 0:
         periods[""] = {}
     if length == PERIODS["month"]:
-        periods = {month: {} for month in months_between(sorted(days))}
+        periods = {month: {} for month in months_of(sorted(days))}
     for day, sums in days.items():
         period = periods[day[:length]] if length < PERIODS["day"] else periods.setdefault(day, {})
         for outcome, (orders, cents) in sums.items():

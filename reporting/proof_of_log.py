@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -22,8 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.errors import StoreError
 from event_log.database import Database, Place, reason, table_of
 from event_log.inbox import PositionRow, next_offsets
-from event_log.log import GENESIS, READ_BATCH, EventRow
+from event_log.log import GENESIS, READ_BATCH, SIZED, EventRow
 from event_log.revisions import is_current, unnumbered
+from event_log.statements import end_of_batch
 from reporting.proof import Failure, Finding, Head, Progress
 from reporting.proof_rows import Checked, as_chained, check_rows, gap
 from reporting.read_only import ReadOnlyDatabase, has_tables
@@ -39,8 +40,9 @@ _ROWS = (
 _FIRST = "SELECT min(position) FROM event_log"
 _NEXT = text(
     f"SELECT {_COLUMNS} FROM event_log "  # noqa: S608 the table's own columns
-    f"WHERE position > :after AND position <= :until ORDER BY position LIMIT {READ_BATCH}"
+    "WHERE position > :after AND position <= :until ORDER BY position"
 )
+_position = table_of(EventRow).c.position
 
 
 def open_log_to_prove(place: Place) -> ReadOnlyDatabase:
@@ -80,7 +82,11 @@ def look(log: ReadOnlyDatabase) -> Head:
 
 
 def prove_chain(
-    log: Database, head: Head, progress: Progress, processes: int | None = None
+    log: Database,
+    head: Head,
+    progress: Progress,
+    processes: int | None = None,
+    aside: Collection[int] = (),
 ) -> Finding:
     """Check every row up to `head`, of a log in any database.
 
@@ -89,16 +95,23 @@ def prove_chain(
         head: how far.
         progress: is told the rows that are checked.
         processes: how many work at once on a file, at most; `None` for one a processor.
+        aside: positions whose body need not be readable.
 
     Raises:
         StoreError: one of them was killed.
     """
     if isinstance(log.place, Path):
-        return prove_log(log.place, head, progress, processes)
-    return prove_rows(log, head, progress)
+        return prove_log(log.place, head, progress, processes, aside)
+    return prove_rows(log, head, progress, aside)
 
 
-def prove_log(log: Path, head: Head, progress: Progress, processes: int | None = None) -> Finding:
+def prove_log(
+    log: Path,
+    head: Head,
+    progress: Progress,
+    processes: int | None = None,
+    aside: Collection[int] = (),
+) -> Finding:
     """Check every row up to `head`, of a log in a SQLite file.
 
     Args:
@@ -106,37 +119,40 @@ def prove_log(log: Path, head: Head, progress: Progress, processes: int | None =
         head: how far.
         progress: is told the rows that are checked.
         processes: how many work at once; as many as there are processors when it is `None`.
+        aside: positions whose body need not be readable.
 
     Raises:
         StoreError: one of them was killed.
     """
     checked = Checked(0, GENESIS)
-    for checked in _in_slices(log, head.position, processes or os.cpu_count() or 1):
+    for checked in _in_slices(log, head.position, processes or os.cpu_count() or 1, aside):
         progress(checked.position, head.position)
         if checked.failure is not None:
             break
     return Finding({"positions": checked.position}, failure=checked.failure)
 
 
-def prove_rows(log: Database, head: Head, progress: Progress) -> Finding:
+def prove_rows(
+    log: Database, head: Head, progress: Progress, aside: Collection[int] = ()
+) -> Finding:
     """Check every row up to `head` in this process, of a log in any database."""
     with log.reading() as connection:
         first = connection.exec_driver_sql(_FIRST).scalar()
     checked = Checked(0, GENESIS, _before_the_first(first))
     while checked.failure is None and checked.position < head.position:
         with log.reading() as connection:
-            rows = connection.execute(_NEXT, {"after": checked.position, "until": head.position})
-            found = check_rows(checked, map(tuple, rows))
+            ahead = (_position > checked.position) & (_position <= head.position)
+            last = end_of_batch(connection, _position, SIZED, ahead, READ_BATCH)
+            rows = connection.execute(_NEXT, {"after": checked.position, "until": last or 0})
+            found = check_rows(checked, map(tuple, rows), aside)
         # A log without the row is shorter than it was: `head` was read from it.
-        gone = found.failure is None and found.position < min(
-            checked.position + READ_BATCH, head.position
-        )
+        gone = found.failure is None and last is None
         checked = found._replace(failure=gap(found.position, None)) if gone else found
         progress(checked.position, head.position)
     return Finding({"positions": checked.position}, failure=checked.failure)
 
 
-def check_slice(log: Path, after: int, until: int) -> Checked:
+def check_slice(log: Path, after: int, until: int, aside: Collection[int] = ()) -> Checked:
     """Check the rows after position `after` up to `until`, by the hash that row `after` has."""
     with closing(_connect(log)) as connection:
         (first,) = connection.execute(_FIRST).fetchone()
@@ -144,26 +160,26 @@ def check_slice(log: Path, after: int, until: int) -> Checked:
         if found.failure is not None:
             return found
         try:
-            found = check_rows(found, connection.execute(_ROWS, (after, until)))
+            found = check_rows(found, connection.execute(_ROWS, (after, until)), aside)
         except sqlite3.DatabaseError:
-            return _first_unreadable(connection, found, until)
+            return _first_unreadable(connection, found, until, aside)
         if found.failure is None and found.position < until:
             return found._replace(failure=gap(found.position, _next(connection, found.position)))
     return found
 
 
-def _in_slices(log: Path, until: int, processes: int) -> Iterator[Checked]:
+def _in_slices(log: Path, until: int, processes: int, aside: Collection[int]) -> Iterator[Checked]:
     bounds = [(after, min(after + SLICE, until)) for after in range(0, until, SLICE)]
     if processes == 1 or len(bounds) < 2:
         for bound in bounds:
-            yield check_slice(log, *bound)
+            yield check_slice(log, *bound, aside)
         return
     # A forked process has all modules already, and opens the database for itself.
     pool = ProcessPoolExecutor(
         min(processes, len(bounds)), multiprocessing.get_context("fork"), _leave_ctrl_c
     )
     try:
-        yield from pool.map(partial(_check_bounds, log), bounds)
+        yield from pool.map(partial(_check_bounds, log, aside), bounds)
     except BrokenProcessPool as error:
         raise StoreError(
             "a process that checked the log was killed: is there enough memory?"
@@ -172,8 +188,8 @@ def _in_slices(log: Path, until: int, processes: int) -> Iterator[Checked]:
         pool.shutdown(cancel_futures=True)
 
 
-def _check_bounds(log: Path, bounds: tuple[int, int]) -> Checked:
-    return check_slice(log, *bounds)
+def _check_bounds(log: Path, aside: Collection[int], bounds: tuple[int, int]) -> Checked:
+    return check_slice(log, *bounds, aside)
 
 
 def _leave_ctrl_c() -> None:
@@ -199,7 +215,9 @@ def _hash_at(connection: sqlite3.Connection, position: int) -> bytes:
     return found[0] if found else GENESIS
 
 
-def _first_unreadable(connection: sqlite3.Connection, found: Checked, until: int) -> Checked:
+def _first_unreadable(
+    connection: sqlite3.Connection, found: Checked, until: int, aside: Collection[int]
+) -> Checked:
     """Read row by row, so that the one that can't be read is named."""
     while found.failure is None and found.position < until:
         after = found.position
@@ -211,7 +229,7 @@ def _first_unreadable(connection: sqlite3.Connection, found: Checked, until: int
             )
         if not rows:
             return found._replace(failure=gap(after, _next(connection, after)))
-        found = check_rows(found, rows)
+        found = check_rows(found, rows, aside)
     return found
 
 

@@ -1,5 +1,6 @@
 """Proof that each projection says what the log says, by a second, independent computation."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import func, select
@@ -11,7 +12,9 @@ from reporting.projection import Projection
 from reporting.projections import all_projections
 from reporting.projector import ProjectedRow, Reached, live
 from reporting.proof import Failure, Finding, Progress
-from reporting.read_only import ReadOnlyDatabase, has_tables
+from reporting.read_only import ReadOnlyDatabase, has_tables, look_up
+from reporting.set_aside import SetAside, SetAsideRow, all_aside
+from reporting.told import unreadable
 
 _events = table_of(EventRow)
 
@@ -26,7 +29,10 @@ def prove_projections(log: Database, projections: ReadOnlyDatabase, progress: Pr
     """
     everything = all_projections()
     checked: dict[str, Any] = {}
-    notes: list[str] = []
+    left_out = _set_aside(projections)
+    notes = [str(each) for each in left_out]
+    if failure := _wrongly_aside(log, left_out):
+        return Finding(checked, notes, failure)
     for done, projection in enumerate(everything.values(), 1):
         found = _rows_and_place(projections, projection)
         if found is None:
@@ -39,6 +45,22 @@ def prove_projections(log: Database, projections: ReadOnlyDatabase, progress: Pr
         checked[projection.name] = {"position": reached.position, "rows": rows}
         progress(done, len(everything))
     return Finding(checked, notes)
+
+
+def _set_aside(projections: ReadOnlyDatabase) -> list[SetAside]:
+    return look_up(projections.place, all_aside, SetAsideRow) or []
+
+
+def _wrongly_aside(log: Database, left_out: Iterable[SetAside]) -> Failure | None:
+    """Whether an event is set aside that belongs in the projections."""
+    for each in left_out:
+        where = f"position {each.position}"
+        why = unreadable(log, each.position)
+        if why is None:
+            return Failure(where, "it is set aside, though it can be read")
+        if why.hash != each.hash:
+            return Failure(where, "another event was set aside than the log has there")
+    return None
 
 
 def _rows_and_place(

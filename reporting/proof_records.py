@@ -10,7 +10,7 @@ from event_log.log import event_id_of
 from transport.codec import decode, type_name
 from transport.envelope import format_time
 from transport.letters import what_fits
-from transport.records import Delivery, Record, understand
+from transport.records import Delivery, Record, understand_kept
 
 RECORDED = "recorded"
 REPEATS = "repeats"
@@ -102,7 +102,7 @@ def differs(record: Record, row: Recorded) -> Difference | None:
     if record.value != row.body:
         return _bodies(record, row)
     try:
-        delivery = understand(record)
+        delivery = understand_kept(record)
     except ContractError as error:
         return Difference(f"it was recorded, and Kafka's record breaks its contract: {error}")
     wanted = _columns(delivery)
@@ -122,7 +122,7 @@ def repeat_differs(record: Record, repeat: Repeat) -> Difference | None:
             f"it is noted as a repeat of event {repeat.event_id}, and the log has no such event"
         )
     try:
-        delivery = understand(record)
+        delivery = understand_kept(record)
     except ContractError as error:
         return Difference(f"it is noted as a repeat, and Kafka's record is no event: {error}")
     if isinstance(delivery.payload, AuthorizationFailed):

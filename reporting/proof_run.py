@@ -23,7 +23,8 @@ from reporting.proof_of_service import OrderBook, open_book
 from reporting.proof_of_shipments import prove_shipments
 from reporting.proof_stories import Stories
 from reporting.proof_topics import Topics
-from reporting.read_only import ReadOnlyDatabase
+from reporting.read_only import ReadOnlyDatabase, look_up
+from reporting.set_aside import SetAsideRow, aside
 
 NEEDS_KAFKA = frozenset({PartName.OFFSETS, PartName.ORDERS, PartName.SHIPMENTS})
 """Parts that ask Kafka: the latter two, for what the recorder may not have come to."""
@@ -103,7 +104,7 @@ class Proof:
         self._open.close()
 
     def _chain(self, progress: Progress) -> Finding:
-        return prove_chain(self._log, self.head, progress)
+        return prove_chain(self._log, self.head, progress, aside=self._aside)
 
     def _offsets(self, topics: Topics, progress: Progress) -> Finding:
         return prove_offsets(self._log, self.head, topics, progress, settled=self._settled)
@@ -118,6 +119,10 @@ class Proof:
 
     def _shipments(self, progress: Progress) -> Finding:
         return prove_shipments(self._stories, self._behind, progress, settled=self._settled)
+
+    @cached_property
+    def _aside(self) -> tuple[int, ...]:
+        return look_up(self._databases.projections, aside, SetAsideRow) or ()
 
     @cached_property
     def _behind(self) -> frozenset[str]:

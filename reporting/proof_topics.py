@@ -22,7 +22,10 @@ _MEMORY_KILOBYTES = 16_384
 
 
 class Span(NamedTuple):
-    """The offsets that a partition has: from `low` on, up to, without, `end`."""
+    """The offsets that a partition has: from `low` on, up to, without, `end`.
+
+    What an open transaction holds up is past the end.
+    """
 
     low: int
     end: int
@@ -67,8 +70,6 @@ class KafkaTopics:
             "unused",
             **{
                 "enable.partition.eof": True,
-                # As the recorder reads; a partition's end is then its high watermark.
-                "isolation.level": "read_uncommitted",
                 "queued.max.messages.kbytes": _MEMORY_KILOBYTES,
                 # A fetch at the end of one partition must not hold up the next partition's.
                 "fetch.wait.max.ms": 10,

@@ -3,7 +3,7 @@
 Nothing here reaches further than the two databases: a replay can't publish anything.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from uuid import uuid4
@@ -19,6 +19,8 @@ from reporting.projection import Projection, shadow_table
 from reporting.projector import Reached, ReplayedRow, View, live
 from reporting.proof import Head
 from reporting.proof_of_log import prove_chain
+from reporting.set_aside import aside, forget
+from reporting.told import read_told
 
 Progress = Callable[[str, int, int], None]
 """Is told what is done, how much of it, and of how much."""
@@ -56,6 +58,7 @@ def replay(
     projections: Database,
     chosen: Sequence[Projection],
     progress: Progress = lambda what, done, total: None,
+    again: Collection[int] = frozenset(),
 ) -> Replayed:
     """Make projections anew from the log, check them, and swap them in, in one transaction.
 
@@ -67,33 +70,37 @@ def replay(
         projections: the database of the projections.
         chosen: the projections to make anew.
         progress: is told how far it is.
+        again: positions of events that were set aside, and are taken in again from now on; then
+            all projections must be chosen.
 
     Raises:
+        Unreadable: an event can't be read.
         ReplayRefused: the log's hash chain is broken, or rows are not what their checks give. The
             shadow is kept to be looked at, and the next replay begins anew.
         StoreError: a database can't be used, the projections were made from another log, or
             another replay runs.
     """
     views = [shadow(projection) for projection in chosen]
-    with projections.alone("replay", wait=False):
+    with projections.alone("replay"):
         projector.refuse_another_log(log, projections, map(live, chosen))
-        projections.in_transaction(partial(_prepare, log, views))
+        projections.in_transaction(partial(_prepare, log, views, bool(again)))
         began = _least(projections, views)
-        _read_all(log, projections, views, progress)
-        _check(log, projections, views, progress)
+        _read_all(log, projections, views, progress, again)
+        _check(log, projections, views, progress, again)
         # The lock of the swap holds up the live projections: most of what came is taken in before.
-        _read_all(log, projections, views, progress)
-        return Replayed(projections.in_transaction(partial(_swap, log, views)), began)
+        _read_all(log, projections, views, progress, again)
+        return Replayed(projections.in_transaction(partial(_swap, log, views, again)), began)
 
 
-def _prepare(log: Database, views: Iterable[View], connection: Connection) -> None:
+def _prepare(log: Database, views: Iterable[View], anew: bool, connection: Connection) -> None:
     """Begin the shadows that are not begun yet, and anew those that nothing good can come of."""
     for view in views:
         name = view.projection.name
         there = inspect(connection).has_table(view.table.name)
         known = connection.execute(_replayed.select().filter_by(projection=name)).first()
         at = view.reached(connection)
-        if there and known is not None and not known.refused and projector.follows(log, at):
+        good = known is not None and not known.refused and projector.follows(log, at)
+        if there and good and not anew:
             continue
         _empty(connection, view.table)
         view.move(connection, Reached())
@@ -115,12 +122,16 @@ def _empty(connection: Connection, table: Table) -> None:
 
 
 def _read_all(
-    log: Database, projections: Database, views: Sequence[View], progress: Progress
+    log: Database,
+    projections: Database,
+    views: Sequence[View],
+    progress: Progress,
+    again: Collection[int],
 ) -> None:
     end = last_position(log)
     while True:
         progress(READING, min(_least(projections, views), end), end)
-        if not projector.take_in(log, projections, views):
+        if not projector.take_in(log, projections, views, again=again):
             return
         # It may have grown meanwhile.
         end = max(end, _least(projections, views))
@@ -130,14 +141,24 @@ def _least(projections: Database, views: Sequence[View]) -> int:
     return min(place.position for place in projector.places(projections, views))
 
 
-def _check(log: Database, projections: Database, views: Sequence[View], progress: Progress) -> None:
+def _check(
+    log: Database,
+    projections: Database,
+    views: Sequence[View],
+    progress: Progress,
+    again: Collection[int],
+) -> None:
     reached = max(projector.places(projections, views))
-    _check_log(log, reached, progress)
+    with projections.reading() as connection:
+        left_out = frozenset(aside(connection)) - frozenset(again)
+    _check_log(log, reached, progress, left_out)
     wrong: dict[str, list[Disagreement]] = {}
     for number, view in enumerate(views):
         progress(CHECKING_ROWS, number, len(views))
         projection = view.projection
-        found = disagreements(log, projections, projection, reached.position, view=view)
+        found = disagreements(
+            log, projections, projection, reached.position, view=view, again=again
+        )
         if found:
             wrong[projection.name] = found
     progress(CHECKING_ROWS, len(views), len(views))
@@ -151,11 +172,13 @@ def _check(log: Database, projections: Database, views: Sequence[View], progress
         )
 
 
-def _check_log(log: Database, reached: Reached, progress: Progress) -> None:
+def _check_log(
+    log: Database, reached: Reached, progress: Progress, left_out: Collection[int]
+) -> None:
     head = Head(reached.position, reached.hash, None, {})
     told = partial(progress, CHECKING_LOG)
     # In this process alone: others would live on if it was killed.
-    finding = prove_chain(log, head, told, 1)
+    finding = prove_chain(log, head, told, 1, left_out)
     if finding.failure is not None:
         failure = finding.failure
         raise ReplayRefused(
@@ -169,9 +192,13 @@ def _refuse(names: Iterable[str], connection: Connection) -> None:
         connection.execute(_replayed.update().filter_by(projection=name), {"refused": True})
 
 
-def _swap(log: Database, views: Sequence[View], connection: Connection) -> int:
+def _swap(
+    log: Database, views: Sequence[View], again: Collection[int], connection: Connection
+) -> int:
     """Put the shadows in the place of the live tables; what came during the check is taken in."""
-    while events := projector.read_told(log, _position(views, connection), projector.BATCH):
+    forget(connection, again)
+    left_out = aside(connection)
+    while events := read_told(log, _position(views, connection), projector.BATCH, left_out):
         projector.take(views, events, connection)
     for view in views:
         old = live(view.projection)

@@ -1,8 +1,9 @@
 """The revenue report: by day, month or reason, with totals, and what came late for its month."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -16,6 +17,11 @@ from reporting.revenue import Revenue, RevenueRow, Sum
 
 REASONS = tuple(reason.value for reason in Reason)
 
+LONGEST_GAP = 24
+"""So many months without orders are shown, as zero, between two that have some; a longer stretch is
+left out, so that one order of a far year makes no hundred thousand months."""
+
+_LAST_MONTH = "9999-12"
 _table = table_of(RevenueRow)
 _late = table_of(LateRow)
 
@@ -66,7 +72,7 @@ class LateMonth:
 
 
 def report(projections: Database, currency: str) -> Report:
-    """Read the report from the projections; months between the first and the last are all there."""
+    """Read the report from the projections."""
     with projections.reading() as connection:
         return _read(connection, currency)
 
@@ -90,7 +96,7 @@ def _read(connection: Connection, currency: str) -> Report:
 def report_of(rows: Iterable[Revenue], currency: str, at: int) -> Report:
     """The report that rows of revenue make at position `at` of the log.
 
-    Other currencies are left out; months between the first and the last are all there.
+    Other currencies are left out. Of months without orders it has what `months_of` says.
     """
     days: dict[str, dict[str, Sum]] = {}
     for row in sorted(each for each in rows if each.currency == currency):
@@ -105,10 +111,12 @@ def within(found: Report, first: str | None, last: str | None) -> Report:
 
 
 def _of_days(currency: str, at: int, by_day: tuple[Period, ...]) -> Report:
-    months = tuple(
-        sum_up(month, [day for day in by_day if day.name.startswith(month)])
-        for month in months_between([day.name for day in by_day])
-    )
+    in_months: dict[str, list[Period]] = {
+        month: [] for month in months_of(day.name for day in by_day)
+    }
+    for day in by_day:
+        in_months[day.name[:7]].append(day)
+    months = tuple(sum_up(month, days) for month, days in in_months.items())
     return Report(currency, at, by_day, months, sum_up("total", by_day))
 
 
@@ -143,9 +151,10 @@ def _part(month: str, rows: Sequence[Late]) -> Period:
 
 
 def month_end(name: str) -> datetime:
-    """The moment (UTC) at which a month such as ``1997-01`` was over."""
-    year, month = int(name[:4]), int(name[5:7])
-    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    """The moment (UTC) at which a month such as ``1997-01`` was over; the last of all never is."""
+    if name >= _LAST_MONTH:
+        return datetime.max.replace(tzinfo=UTC)
+    return datetime.fromisoformat(f"{_month_named(_number(name) + 1)}-01T00:00Z")
 
 
 def late_as_json(found: Sequence[LateMonth]) -> dict[str, Any]:
@@ -210,12 +219,34 @@ def _total(sums: Sequence[Sum]) -> Sum:
     return Sum(sum(each.orders for each in sums), sum(each.cents for each in sums))
 
 
-def months_between(days: Sequence[str]) -> Iterator[str]:
-    """The months from that of the first of some days (``YYYY-MM-DD``, in order) to the last's."""
-    if not days:
-        return
-    year, month = int(days[0][:4]), int(days[0][5:7])
-    last = days[-1][:7]
-    while (name := f"{year:04}-{month:02}") <= last:
-        yield name
-        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+def months_of(days: Iterable[str]) -> list[str]:
+    """The months (``YYYY-MM``) of some days, which are in order, and short gaps between them."""
+    months: list[str] = []
+    for month in dict.fromkeys(day[:7] for day in days):
+        if months and (gap := _number(month) - _number(months[-1]) - 1) <= LONGEST_GAP:
+            months += [_month_named(_number(month) - left) for left in range(gap, 0, -1)]
+        months.append(month)
+    return months
+
+
+def left_out(found: Report) -> list[str]:
+    """The stretches of months without orders that a report leaves out: ``1998-07 to 2099-12``."""
+    names = [month.name for month in found.months]
+    return [
+        f"{_month_named(_number(before) + 1)} to {_month_named(_number(after) - 1)}"
+        for before, after in pairwise(names)
+        if not follows(before, after)
+    ]
+
+
+def follows(before: str, after: str) -> bool:
+    """Whether a month comes next after another one in the calendar."""
+    return _number(after) == _number(before) + 1
+
+
+def _number(month: str) -> int:
+    return int(month[:4]) * 12 + int(month[5:7]) - 1
+
+
+def _month_named(number: int) -> str:
+    return f"{number // 12:04}-{number % 12 + 1:02}"

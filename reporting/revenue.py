@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlmodel import Field, SQLModel
 
 from event_log.database import Int64
+from event_log.sums import Whole
 
 ACCEPTED = "accepted"
 
@@ -17,7 +18,7 @@ class RevenueRow(SQLModel, table=True):
     currency: str = Field(primary_key=True)
     outcome: str = Field(primary_key=True)
     orders: int = Field(sa_type=Int64)
-    cents: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Whole)
 
 
 class Revenue(NamedTuple):

@@ -13,6 +13,7 @@ from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOr
 from event_log.database import Database, table_of, time_text
 from event_log.log import last_position
 from event_log.statements import among
+from event_log.sums import ExactSum
 from reporting.projection import Told
 from reporting.projections.stories import StoryRow
 from reporting.revenue import RevenueRow
@@ -78,7 +79,7 @@ def _state(
         _revenue.c.outcome,
         _revenue.c.currency,
         func.sum(_revenue.c.orders),
-        func.sum(_revenue.c.cents),
+        ExactSum(_revenue.c.cents),
     ).group_by(_revenue.c.outcome, _revenue.c.currency)
     with projections.reading() as connection:
         found = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.errors import MalformedRecord
-from transport.envelope import Headers, format_time, parse_time, refuse_unreadable
+from transport.envelope import Headers, format_time, once, parse_time, refuse_unreadable
 
 CORRELATION_ID = "kafka_correlationId"
 REPLY_TOPIC = "kafka_replyTopic"
@@ -54,7 +54,7 @@ def return_address(headers: Iterable[tuple[str, bytes | None]]) -> ReturnAddress
     Raises:
         MalformedRecord: correlation id or reply topic is missing, doubled or wrong.
     """
-    found = _once(headers, CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION)
+    found = once(headers, CORRELATION_ID, REPLY_TOPIC, REPLY_PARTITION)
     correlation = found.get(CORRELATION_ID)
     if correlation is None:
         refuse_unreadable(headers)
@@ -76,8 +76,8 @@ def return_address(headers: Iterable[tuple[str, bytes | None]]) -> ReturnAddress
 
 def correlation_of(headers: Iterable[tuple[str, bytes | None]]) -> bytes | None:
     """The correlation id of a reply; `None` where it has none, or more than one."""
-    found = [value for name, value in headers if name == CORRELATION_ID]
-    return found[0] if len(found) == 1 else None
+    found = {value for name, value in headers if name == CORRELATION_ID}
+    return found.pop() if len(found) == 1 else None
 
 
 def expiry_of(headers: Iterable[tuple[str, bytes | None]]) -> datetime | None:
@@ -86,20 +86,10 @@ def expiry_of(headers: Iterable[tuple[str, bytes | None]]) -> datetime | None:
     Raises:
         MalformedRecord: the header is doubled or no time.
     """
-    text = _once(headers, EXPIRY_TIME).get(EXPIRY_TIME)
+    text = once(headers, EXPIRY_TIME).get(EXPIRY_TIME)
     if text is None:
         return None
     try:
         return parse_time(text.decode(), EXPIRY_TIME)
     except UnicodeDecodeError as error:
         raise MalformedRecord(f"header {EXPIRY_TIME} is not UTF-8") from error
-
-
-def _once(headers: Iterable[tuple[str, bytes | None]], *names: str) -> dict[str, bytes | None]:
-    found: dict[str, bytes | None] = {}
-    for name, value in headers:
-        if name in names:
-            if name in found:
-                raise MalformedRecord(f"header {name} is there twice")
-            found[name] = value
-    return found

@@ -38,8 +38,18 @@ class DurableRequests:
     What is kept and what is given up are written by one thread, in the order in which they are.
     """
 
-    def __init__(self, asking: Asking, on_outgoing: Callable[[], None] = lambda: None) -> None:
-        """Keep requests in the database of `asking`; say by `on_outgoing` when its outbox fills."""
+    def __init__(
+        self,
+        asking: Asking,
+        on_outgoing: Callable[[], None] = lambda: None,
+        require: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Keep requests in the database of `asking`.
+
+        `on_outgoing` is called when its outbox fills; `require` before replies are taken, and it
+        raises where they are not to be.
+        """
+        self._require = require
         self._asking = asking
         self._closing = False
         self._later: list[Try] = []
@@ -82,6 +92,7 @@ class DurableRequests:
 
         What is unusable becomes a dead letter in that same transaction.
         """
+        self._require()
         take = partial(
             self._asking.take_replies,
             replies=replies,

@@ -15,8 +15,14 @@ from domain.identity import message_id
 from request_reply.correlation import CORRELATION_ID
 from request_reply.outcomes import Accepted, Declined, ErrorReply, Outcome
 from services.asking import Reply
-from transport.codec import authorization_type, decode, type_name
-from transport.envelope import MAX_ATTRIBUTE_BYTES, refuse_unreadable
+from transport.codec import authorization_type, decode_incoming, type_name
+from transport.envelope import (
+    MAX_ATTRIBUTE_BYTES,
+    once,
+    refuse_structured,
+    refuse_unreadable,
+    text_of,
+)
 from transport.records import Record
 
 
@@ -26,13 +32,16 @@ def correlation_id_of(record: Record) -> str:
     Raises:
         MalformedRecord: it has no correlation id, more than one, or none such as ours are.
     """
-    found = [value or b"" for name, value in record.headers if name == CORRELATION_ID]
-    if len(found) != 1:
+    found = once(record.headers, CORRELATION_ID)
+    if not found:
         refuse_unreadable(record.headers)
-        raise MalformedRecord(f"header {CORRELATION_ID} is there {len(found)} times, and not once")
-    if len(found[0]) != 16:
-        raise MalformedRecord(f"header {CORRELATION_ID} has {len(found[0])} bytes; ours have 16")
-    return str(UUID(bytes=found[0]))
+        raise MalformedRecord(f"no header {CORRELATION_ID}")
+    correlation_id = found[CORRELATION_ID] or b""
+    if len(correlation_id) != 16:
+        raise MalformedRecord(
+            f"header {CORRELATION_ID} has {len(correlation_id)} bytes; ours have 16"
+        )
+    return str(UUID(bytes=correlation_id))
 
 
 def understand_reply(record: Record, correlation_id: str) -> tuple[Reply, Outcome]:
@@ -44,10 +53,12 @@ def understand_reply(record: Record, correlation_id: str) -> tuple[Reply, Outcom
     Raises:
         UnknownType: it is of a type that is no reply.
         MalformedRecord: headers, key or body break the contract, or contradict one another.
+        OutOfBounds: customer id, time or amount is beyond its bounds.
     """
+    refuse_structured(record.headers)
     kind = _attribute(record.headers, "ce_type")
     identity = _attribute(record.headers, "ce_id")
-    said: Contract = decode(kind or authorization_type(record.value or b""), record.value)
+    said: Contract = decode_incoming(kind or authorization_type(record.value or b""), record.value)
     if isinstance(said, AuthorizationFailed):
         reply = Reply(correlation_id, said, record.value or b"", identity)
         return reply, ErrorReply(said.code, said.message, said.retryable)
@@ -81,18 +92,5 @@ def _refuse_contradictions(record: Record, correlation_id: str, said: Authorizat
 
 
 def _attribute(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None:
-    found = [value for other, value in headers if other == name]
-    if not found:
-        return None
-    if len(found) > 1:
-        raise MalformedRecord(f"header {name} is there twice")
-    if not found[0]:
-        raise MalformedRecord(f"header {name} is empty")
-    if len(found[0]) > MAX_ATTRIBUTE_BYTES:
-        raise MalformedRecord(
-            f"header {name} has {len(found[0])} bytes; {MAX_ATTRIBUTE_BYTES} at most"
-        )
-    try:
-        return found[0].decode()
-    except UnicodeDecodeError as error:
-        raise MalformedRecord(f"header {name} is not UTF-8: {error}") from error
+    found = once(headers, name)
+    return text_of(name, found[name]) if found else None

@@ -51,6 +51,7 @@ from services.asked import Asked
 from services.asking import NAME, Reply, Unusable
 from services.telemetry import telemetry
 from transport.clients import consumer_client
+from transport.reading import take
 from transport.records import Record, record_of
 from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, TopicPartition
@@ -227,11 +228,8 @@ class Requester:
         try:
             self._position(consumer)
             while not self._stopping.is_set():
-                message = consumer.poll(0.1)
+                messages = take(consumer, MOST_REPLIES_AT_ONCE, 0.1)
                 self._said.say_counts()
-                if message is None:
-                    continue
-                messages = [message, *consumer.consume(MOST_REPLIES_AT_ONCE, timeout=0)]
                 refuse_denied(messages)
                 records = [record_of(each) for each in messages if each.error() is None]
                 if records:

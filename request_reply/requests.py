@@ -19,12 +19,14 @@ from domain.errors import ContractError, MalformedRecord, UnknownType
 from domain.identity import reply_id
 from request_reply.correlation import CORRELATION_ID, ReturnAddress, expiry_of, return_address
 from services.payment import SOURCE
-from transport.codec import decode, encode, type_name
+from transport.codec import decode_incoming, encode, type_name
 from transport.envelope import (
-    MAX_ATTRIBUTE_BYTES,
     Envelope,
+    attributes_of,
     format_time,
-    from_headers,
+    once,
+    refuse_structured,
+    text_of,
     to_headers,
 )
 from transport.records import Outgoing, Record, understand
@@ -97,7 +99,7 @@ def understand_request(
     try:
         address = return_address(record.headers)
     except ContractError as why:
-        return Unaddressed(record, why)
+        return Unaddressed(record, why.kept())
     if address.topic not in reply_topics:
         allowed = ", ".join(sorted(reply_topics))
         return Unaddressed(
@@ -170,17 +172,18 @@ def reply_to(
 def _read(record: Record) -> tuple[str | None, NewOrder]:
     if not any(name.startswith("ce_") for name, _ in record.headers):
         # A plain client, that of spring-kafka say: the topic says what it is.
-        order = _order_in(decode(_AUTHORIZE, record.value))
+        refuse_structured(record.headers)
+        order = _order_in(decode_incoming(_AUTHORIZE, record.value))
         if record.key is not None and record.key != order.customer_id.encode():
             raise MalformedRecord(
                 f"the key is {record.key[:MAX_KEY_BYTES]!r}, "
                 f"the body says customer {order.customer_id!r}"
             )
         return None, order
-    kinds = [value for name, value in record.headers if name == "ce_type"]
-    if len(kinds) == 1 and kinds[0] != _AUTHORIZE_HEADER:
+    kinds = {value for name, value in record.headers if name == "ce_type"}
+    if len(kinds) == 1 and kinds != {_AUTHORIZE_HEADER}:
         raise UnknownType(
-            f"{from_headers(record.headers).type!r} is not {_AUTHORIZE}, "
+            f"{attributes_of(record.headers)['ce_type']!r} is not {_AUTHORIZE}, "
             f"which is all that is answered on {record.topic}"
         )
     delivery = understand(record)
@@ -206,10 +209,8 @@ def _order_id_of(record: Record) -> str:
 
 def _attribute(record: Record, name: str) -> str | None:
     """A CloudEvents attribute of a record that may be broken; `None` where it can't be had."""
-    found = [value for other, value in record.headers if other == name]
-    if len(found) != 1 or not found[0] or len(found[0]) > MAX_ATTRIBUTE_BYTES:
-        return None
     try:
-        return found[0].decode()
-    except UnicodeDecodeError:
+        found = once(record.headers, name)
+        return text_of(name, found[name]) if found else None
+    except MalformedRecord:
         return None

@@ -2,6 +2,9 @@
 
 Order of work for a batch: decide and commit, publish the replies, commit the offsets. A crash
 between two of these steps makes the batch come again; then each order gets the answer it got.
+
+It begins where the database says that it has come to: also after a restore from a backup, whatever
+the consumer group says. Where the group is behind, replies may be missing: then from there.
 """
 
 import logging
@@ -11,13 +14,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from domain.errors import AccessDenied, BrokerError, ContractError
+from domain.errors import AccessDenied, BrokerError, ContractError, RecordsRefused, StoreError
+from event_log.inbox import next_offsets
 from event_log.outbox import Publishes, Relay
 from request_reply.partitions import KnowsPartitions, Partitions
 from request_reply.requests import (
@@ -30,7 +34,9 @@ from request_reply.requests import (
 from request_reply.verdicts import NAME, Verdicts, after
 from services.payment import PaymentService
 from services.telemetry import telemetry
+from services.topic_lives import TopicLives
 from transport.clients import consumer_client
+from transport.reading import take
 from transport.records import Record, record_of
 from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, TopicPartition
@@ -41,6 +47,9 @@ _log = logging.getLogger(__name__)
 GROUP = "shop-responder"
 SESSION_SECONDS = 10
 """How long the partitions of a responder that was killed wait for another."""
+
+COMMITTED_SECONDS = 30.0
+"""How long the broker has to say what the group has committed."""
 
 LETTERS_PAUSE_SECONDS = 5.0
 """How long dead letters that could not be published wait for the next try."""
@@ -58,6 +67,7 @@ class Responder:
         batch: int = 500,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         partitions: KnowsPartitions | None = None,
+        lives: TopicLives | None = None,
     ) -> None:
         """Connect nothing yet.
 
@@ -69,6 +79,7 @@ class Responder:
             batch: most requests in one transaction.
             clock: the time (UTC, aware), by which requests are past their deadline.
             partitions: says which partitions the reply topics have; else the broker is asked.
+            lives: says whether the topics are the ones that the database knows.
         """
         self._verdicts = Verdicts(service, clock)
         self._servers = servers
@@ -76,8 +87,11 @@ class Responder:
         self._reply_topics = reply_topics
         self._batch = batch
         self._clock = clock
+        self._database = service.database
+        self._lives = lives
         self._partitions = partitions or Partitions(servers)
-        self._relay = Relay(service.database, publisher)
+        # Another relay of the same outbox sends them as well: requests don't wait for it.
+        self._relay = Relay(service.database, publisher, held_for=1.0)
         self._letters_wait = True
         self._letters_try_at = 0.0
 
@@ -87,6 +101,7 @@ class Responder:
         While the broker is away, replies are tried again; offsets are committed after them only.
 
         Raises:
+            ForeignTopic: requests came from a topic that was made anew; nothing is done with them.
             AccessDenied: a right is missing; what it was at work on comes again.
             BrokerError: requests can't be read any more.
             StoreError: the payment database can't be written.
@@ -99,6 +114,8 @@ class Responder:
                     self._send_letters()
                     continue
                 try:
+                    if self._lives is not None:
+                        self._lives.wait_until_same(stop)
                     self._until_answered(records, stop)
                 except BrokerError as error:
                     if not stop.is_set():
@@ -133,7 +150,11 @@ class Responder:
             if verdict.answer is not None and not isinstance(verdict.asked, Unaddressed)
         ]
         if replies:
-            self._publisher.publish(replies)
+            try:
+                self._publisher.publish(replies)
+            except RecordsRefused as error:
+                # The decisions stand; who asks again is told again.
+                _log.error("the broker does not take %d replies: %s", len(error.reasons), error)
         self._send_letters()
 
     def _understand(self, records: Sequence[Record]) -> list[Request | BrokenRequest | Unaddressed]:
@@ -160,7 +181,7 @@ class Responder:
             return
         try:
             self._relay.drain()
-        except BrokerError as error:
+        except (BrokerError, StoreError) as error:
             self._letters_try_at = monotonic() + LETTERS_PAUSE_SECONDS
             _log.warning("dead letters wait in the outbox: %s", error)
         else:
@@ -184,20 +205,36 @@ class Responder:
             self._servers, GROUP, **{"session.timeout.ms": SESSION_SECONDS * 1000}
         )
         try:
-            consumer.subscribe([PAYMENT_REQUESTS])
+            consumer.subscribe([PAYMENT_REQUESTS], on_assign=self._begin)
             yield consumer
         finally:
             consumer.close()
 
+    def _begin(self, consumer: Consumer, assigned: list[KafkaTopicPartition]) -> None:
+        """Read each partition from its position in the database, or from before it."""
+        with self._database.reading() as connection:
+            positions = next_offsets(connection)
+        begin, first = [], []
+        for place in consumer.committed(assigned, timeout=COMMITTED_SECONDS):
+            if place.error is not None:
+                raise KafkaException(place.error)
+            position = positions.get(TopicPartition(place.topic, place.partition))
+            start = OFFSET_BEGINNING if position is None else position
+            if place.offset < 0 and position is None:
+                # So that a crash in the first batch is seen as any other.
+                first.append(KafkaTopicPartition(place.topic, place.partition, 0))
+            elif 0 <= place.offset < (position or 0):
+                # Decided, and perhaps not answered.
+                start = place.offset
+            begin.append(KafkaTopicPartition(place.topic, place.partition, start))
+        if first:
+            consumer.commit(offsets=first, asynchronous=False)
+        consumer.assign(begin)
+
     def _take(self, consumer: Consumer) -> list[Record]:
         """The first request that comes, and what else is there by then."""
         try:
-            first = consumer.poll(0.1)
-            if first is None:
-                return []
-            messages = [first]
-            if self._batch > 1:
-                messages += consumer.consume(self._batch - 1, timeout=0)
+            messages = take(consumer, self._batch, 0.1)
         except KafkaException as error:
             raise self._unread(error.args[0]) from error
         records = []

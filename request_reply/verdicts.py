@@ -11,6 +11,7 @@ from domain.contracts import Authorization, Failure
 from domain.errors import ContractError, StoreError
 from event_log.inbox import advance, next_offsets
 from event_log.outbox import enqueue
+from event_log.topic_ids import topic_ids
 from request_reply.requests import Answer, BrokenRequest, Request, Unaddressed, failed
 from services.payment import PaymentService
 from transport.envelope import format_time
@@ -121,7 +122,8 @@ class Verdicts:
         """Write dead letters and positions; a record that came before has its letter already."""
         now = self._clock()
         refused = [(each.asked.record, each.why) for each in verdicts if each.why is not None]
-        letters = dead_letters(refused, NAME, now, next_offsets(connection))
+        before, lives = next_offsets(connection), topic_ids(connection) if refused else {}
+        letters = dead_letters(refused, NAME, now, before, lives)
         advance(connection, after([verdict.asked.record for verdict in verdicts]), now)
         return enqueue(connection, letters) > 0
 

@@ -1,6 +1,6 @@
 """The order service as the payment service's client: what it keeps when it asks."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from domain.order import Order, OrderState, follow
 from domain.requests import RequestStanding, after_giving_up, after_reply
 from event_log.inbox import advance, next_offsets
 from event_log.outbox import enqueue
+from event_log.topic_ids import topic_ids
 from services.asked import (
     Asked,
     keep_asked,
@@ -67,6 +68,14 @@ class Asking:
         keep_asked(connection, asked, now)
         return new
 
+    def learn(self, connection: Connection, asked: Iterable[Asked], now: datetime) -> int:
+        """Take in requests that were asked, and are not known; how many these were."""
+        firsts = {each.correlation_id: each for each in asked}
+        known = standings_of(connection, firsts)
+        new = [each for each in firsts.values() if each.correlation_id not in known]
+        self.ask(connection, new, now)
+        return len(new)
+
     def take_replies(
         self,
         connection: Connection,
@@ -111,7 +120,9 @@ class Asking:
         save_orders(connection, changed.values())
         waited = self._give_their_turn(connection, changed, now)
         keep_standings(connection, settled, now)
-        out += dead_letters(unusable, NAME, now, next_offsets(connection) if unusable else {})
+        if unusable:
+            positions, lives = next_offsets(connection), topic_ids(connection)
+            out += dead_letters(unusable, NAME, now, positions, lives)
         advance(connection, offsets, now)
         return waited + enqueue(connection, out)
 

@@ -12,6 +12,7 @@ from domain.errors import ContractError, MalformedRecord, UnknownType
 from event_log.database import Database
 from event_log.inbox import advance, mark_handled, next_offsets, not_yet_handled
 from event_log.outbox import enqueue
+from event_log.topic_ids import topic_ids
 from services.telemetry import Phases, telemetry
 from transport.codec import type_name
 from transport.letters import dead_letters
@@ -69,12 +70,22 @@ class Spent:
 
 
 def handle_batch(
-    service: Service, records: Sequence[Record], now: datetime, spent: Spent | None = None
+    service: Service,
+    records: Sequence[Record],
+    now: datetime | None = None,
+    spent: Spent | None = None,
 ) -> int:
     """Take `records` into a service: state, inbox, outbox and positions in one transaction.
 
     A record that breaks its contract becomes a dead letter in that same transaction; its
     neighbours are unharmed. Records that were handled before change nothing.
+
+    Args:
+        service: the service.
+        records: what to take in.
+        now: the time (UTC, aware); `None` for when the transaction holds the write lock, however
+            long that was waited for.
+        spent: is told how long it took.
 
     Returns:
         How many records wait in the outbox because of this batch.
@@ -94,20 +105,22 @@ def handle_batch(
 
     def work(connection: Connection) -> int:
         nonlocal decided, fresh, refused, handled
+        at = now or service.database.now(connection)
         before = next_offsets(connection)
         refused = list(broken)
         if service.inbox:
             fresh, reused = not_yet_handled(connection, deliveries)
             refused += [(delivery.record, why) for delivery, why in reused]
-        handled = service.handle(connection, fresh, now)
+        handled = service.handle(connection, fresh, at)
         refused += handled.refused
-        letters = dead_letters(refused, service.name, now, before)
+        lives = topic_ids(connection) if refused else {}
+        letters = dead_letters(refused, service.name, at, before, lives)
         count = enqueue(connection, [*handled.outgoing, *letters])
         if service.inbox:
             # What was refused had no effect: sent again, mended or not, it is to have one.
             without = {id(record) for record, _ in handled.refused}
             mark_handled(connection, [each for each in fresh if id(each.record) not in without])
-        advance(connection, _after(records), now)
+        advance(connection, _after(records), at)
         decided = perf_counter()
         return count
 
@@ -144,7 +157,7 @@ def _understand_all(
         try:
             deliveries.append(understand_carried(record))
         except ContractError as error:
-            broken.append((record, error))
+            broken.append((record, error.kept()))
     return deliveries, broken
 
 

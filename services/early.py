@@ -11,8 +11,9 @@ from event_log.database import Int64, pack_headers, table_of, unpack_headers
 from event_log.inbox import InboxRow
 from event_log.outbox import enqueue
 from event_log.statements import among, insert_new
+from event_log.topic_ids import topic_ids
 from transport.letters import dead_letter
-from transport.records import Delivery, Outgoing, Record, understand
+from transport.records import Delivery, Outgoing, Record, understand_kept
 
 KEPT_BY = "order"
 """The service that keeps early events, and that writes their dead letters."""
@@ -58,8 +59,9 @@ def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
 def take_early(connection: Connection, order_ids: Collection[str]) -> list[Delivery]:
     """Take out what was kept for these orders, in the order in which it arrived.
 
-    It was understood when it was kept, perhaps by a former version of the contracts: what can't be
-    understood any more becomes a dead letter, and holds nobody up. Its event counts as never
+    It was understood when it was kept, perhaps by earlier rules, and rules that were added since
+    don't hold for it. What can't be understood any more all the same becomes a dead letter, and
+    holds nobody up. Its event counts as never
     handled then, so that it can be sent again, mended.
     """
     if connection.execute(select(_early.c.event_id).limit(1)).first() is None:
@@ -72,9 +74,10 @@ def take_early(connection: Connection, order_ids: Collection[str]) -> list[Deliv
         headers = tuple(unpack_headers(row.headers))
         record = Record(row.topic, row.partition, row.offset, row.key, row.body, headers)
         try:
-            taken.append(understand(record))
+            taken.append(understand_kept(record))
         except ContractError as why:
-            letters.append(dead_letter(record, KEPT_BY, why, datetime.now(UTC)))
+            life = topic_ids(connection).get(record.topic, "")
+            letters.append(dead_letter(record, KEPT_BY, why, datetime.now(UTC), life))
             spoilt.append(row.event_id)
     if letters:
         enqueue(connection, letters)

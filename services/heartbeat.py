@@ -1,8 +1,6 @@
 """Heartbeats: which processes of a service live, in the service's own database."""
 
 import logging
-import os
-import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from domain.status import Beat, living, missing
 from event_log.database import Place, table_of
+from event_log.holding import process_name
 from event_log.statements import insert_or_replace
 from event_log.workers import HeartbeatRow as HeartbeatRow
 
@@ -37,11 +36,6 @@ SIGNALLED = 128
 
 
 _workers = table_of(HeartbeatRow)
-
-
-def process_name() -> str:
-    """This process, as ``host:pid``."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def beats(connection: Connection, service: str) -> list[Beat]:

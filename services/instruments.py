@@ -131,7 +131,9 @@ class Instruments:
 
     def _observe_cents(self, _: CallbackOptions) -> Iterable[Observation]:
         for each in self._figures():
-            yield Observation(each.cents, _outcome(each.outcome, each.currency))
+            # The protocol's integers have 64 bits.
+            cents = each.cents if each.cents < 2**63 else float(each.cents)
+            yield Observation(cents, _outcome(each.outcome, each.currency))
 
     def _observe_report_lag(self, _: CallbackOptions) -> Iterable[Observation]:
         state = self._asked_state()

@@ -1,6 +1,6 @@
 """Dead letters in a database: what came, and what was done with it; nothing is ever deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 from domain.letters import Action, LetterState, state_after
 from event_log.database import Int64, UtcTime, pack_headers, table_of, unpack_headers
 from event_log.statements import append_only, insert_new
-from transport.envelope import format_time, parse_time
+from transport.envelope import Headers, format_time, parse_time
 from transport.letters import DeadLetter, Failure
 
 
@@ -20,9 +20,10 @@ class LetterRow(SQLModel, table=True):
     """A dead letter as it came: one for each service that could not handle the record."""
 
     __tablename__ = "letters"
-    __table_args__ = (UniqueConstraint("topic", "partition", "offset", "service"),)
+    __table_args__ = (UniqueConstraint("topic", "topic_id", "partition", "offset", "service"),)
     id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
     topic: str = Field(index=True)
+    topic_id: str
     partition: int
     offset: int = Field(sa_type=Int64)
     service: str
@@ -41,6 +42,7 @@ class LetterActionRow(SQLModel, table=True):
     __tablename__ = "letter_actions"
     id: int | None = Field(default=None, primary_key=True, sa_type=Int64)
     topic: str = Field(index=True)
+    topic_id: str
     partition: int
     offset: int = Field(sa_type=Int64)
     action: str
@@ -96,27 +98,28 @@ class Letter:
 def all_letters(connection: Connection, *, with_bodies: bool = True) -> list[Letter]:
     """All letters, oldest first: those of one record are one.
 
-    A few thousand bodies may be more than memory should hold: without them, each is null.
+    A few thousand bodies may be more than memory should hold, and so may keys and headers: without
+    bodies, each letter is without any of the three.
     """
+    left_out = () if with_bodies else ("key", "headers", "body")
     letters, actions = (
-        [
-            null().label("body") if each.name == "body" and not with_bodies else each
-            for each in table.c
-        ]
+        [null().label(each.name) if each.name in left_out else each for each in table.c]
         for table in (_letters, _actions)
     )
-    done: dict[tuple[str, int, int], list[Row[Any]]] = {}
-    for row in connection.execute(select(*actions).order_by(_actions.c.id)):
-        done.setdefault((row.topic, row.partition, row.offset), []).append(row)
-    found: dict[tuple[str, int, int], list[Row[Any]]] = {}
-    for row in connection.execute(select(*letters).order_by(_letters.c.id)):
-        found.setdefault((row.topic, row.partition, row.offset), []).append(row)
-    return [_letter(those, done.get(place, ())) for place, those in found.items()]
+    return _told(
+        connection.execute(select(*letters).order_by(_letters.c.id)),
+        connection.execute(select(*actions).order_by(_actions.c.id)),
+    )
 
 
 def letter_named(connection: Connection, name: str) -> Letter | None:
-    """The letter of a name such as ``orders/2/17``, if there is one."""
-    topic, partition, offset = ("", "", *name.rsplit("/", 2))[-3:]
+    """The letter of a name such as ``orders/2/17``, if there is one.
+
+    Where a topic was made anew, another record may lie at that offset. Of their letters the one
+    that was taken in first has the short name, now and later, and any other one has its topic's id
+    at the end: ``orders/2/17@kT3mXz0bQ9iLw5n2VhYcRA``.
+    """
+    topic, partition, offset = ("", "", *name.partition("@")[0].rsplit("/", 2))[-3:]
     # Longer ones are no numbers of Kafka's, nor of a database's.
     if not all(
         each.isascii() and each.isdigit() and len(each) <= most
@@ -132,12 +135,11 @@ def letter_named(connection: Connection, name: str) -> Letter | None:
                 table.c.offset == int(offset),
             )
             .order_by(table.c.id)
-        ).all()
+        )
         for table in (_letters, _actions)
     )
-    letter = _letter(rows, actions) if rows else None
     # Not by 02 for 2: a letter has one name.
-    return letter if letter is not None and letter.name == name else None
+    return next((letter for letter in _told(rows, actions) if letter.name == name), None)
 
 
 def keep_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
@@ -161,6 +163,7 @@ def keep_action(
         _actions.insert(),
         {
             "topic": failure.topic,
+            "topic_id": failure.topic_id,
             "partition": failure.partition,
             "offset": failure.offset,
             "action": action.value,
@@ -177,6 +180,7 @@ def _row(letter: DeadLetter) -> dict[str, object]:
     failure = letter.failure
     return {
         "topic": failure.topic,
+        "topic_id": _without_nul(failure.topic_id),
         "partition": failure.partition,
         "offset": failure.offset,
         "service": _without_nul(failure.service),
@@ -195,15 +199,36 @@ def _without_nul(text: str) -> str:
     return text.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
-def _letter(rows: Sequence[Row[Any]], actions: Sequence[Row[Any]]) -> Letter:
+def _told(letters: Iterable[Row[Any]], actions: Iterable[Row[Any]]) -> list[Letter]:
+    """The letters in these rows, and what was done with them; those of one record are one."""
+    done: dict[tuple[str, str, int, int], list[Row[Any]]] = {}
+    for row in actions:
+        done.setdefault(_record_of(row), []).append(row)
+    found: dict[tuple[str, str, int, int], list[Row[Any]]] = {}
+    for row in letters:
+        found.setdefault(_record_of(row), []).append(row)
+    told: dict[str, Letter] = {}
+    for record, rows in found.items():
+        name = f"{rows[0].topic}/{rows[0].partition}/{rows[0].offset}"
+        if name in told:
+            name = f"{name}@{rows[0].topic_id}"
+        told[name] = _letter(name, rows, done.get(record, ()))
+    return list(told.values())
+
+
+def _record_of(row: Row[Any]) -> tuple[str, str, int, int]:
+    return row.topic, row.topic_id, row.partition, row.offset
+
+
+def _letter(name: str, rows: Sequence[Row[Any]], actions: Sequence[Row[Any]]) -> Letter:
     came = _dead_letter(rows[0])
     letter = came
     for action in actions:
         if action.action == Action.EDITED:
-            headers = unpack_headers(action.headers)
+            headers = _headers(action.headers)
             letter = replace(came, key=action.key, headers=headers, body=action.body)
     return Letter(
-        name=came.failure.name,
+        name=name,
         state=state_after(Action(each.action) for each in actions),
         refusals=tuple(Refusal(row.service, row.reason, row.time) for row in rows),
         done=tuple(Done(Action(each.action), each.at, each.note) for each in actions),
@@ -216,9 +241,13 @@ def _dead_letter(row: Row[Any]) -> DeadLetter:
     when = format_time(row.time)
     return DeadLetter(
         row.key,
-        unpack_headers(row.headers),
+        _headers(row.headers),
         row.body,
-        Failure(row.reason, row.service, row.topic, row.partition, row.offset, when),
+        Failure(row.reason, row.service, row.topic, row.partition, row.offset, when, row.topic_id),
         row.tries,
         _unpack_history(row.history),
     )
+
+
+def _headers(packed: bytes | None) -> Headers:
+    return [] if packed is None else unpack_headers(packed)

@@ -6,11 +6,12 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from domain.errors import MalformedRecord, ShopError, StoreError
+from domain.errors import MalformedRecord, ShopError
 from domain.letters import Action, LetterState
 from event_log.database import Database, Place
 from event_log.inbox import PositionRow, advance, next_offsets
 from event_log.outbox import OutboxRow, enqueue
+from event_log.topic_ids import TopicRow
 from services.letter_store import (
     Letter,
     LetterActionRow,
@@ -20,12 +21,19 @@ from services.letter_store import (
     keep_letters,
     letter_named,
 )
+from services.topic_lives import TopicLives
 from transport.cluster import ClusterView
 from transport.letters import DeadLetter, again, read_letter, size_of
 from transport.reading import read_partition
 from transport.records import Outgoing, Record
 from transport.servers import Servers
 from transport.topics import TOPICS, TopicPartition, dead_letter_topic
+
+DEAD_LETTERS = "dead-letters"
+"""What the desk is called among those who read topics."""
+
+DESK_READS = tuple(dead_letter_topic(topic.name) for topic in TOPICS)
+"""The topics that the desk reads."""
 
 BATCH = 200
 """Letters in one transaction, at most."""
@@ -36,7 +44,9 @@ class LetterDesk:
 
     def __init__(self, place: Place) -> None:
         """Keep letters in the database at `place`."""
-        self.database = Database(place, [LetterRow, LetterActionRow, OutboxRow, PositionRow])
+        self.database = Database(
+            place, [LetterRow, LetterActionRow, OutboxRow, PositionRow, TopicRow]
+        )
 
     def take_in(self, servers: Servers, now: datetime, refused: Callable[[str], None]) -> None:
         """Read what the dead-letter topics have by now.
@@ -48,26 +58,25 @@ class LetterDesk:
 
         Raises:
             BrokerError: the topics can't be read.
-            StoreError: a topic has less than was read from it before.
+            ForeignTopic: a topic isn't the one that was read before.
+            OffsetGap: letters were deleted before they were read.
         """
+        self.lives(servers).bind()
         with self.database.reading() as connection:
             positions = next_offsets(connection)
-        topics = [dead_letter_topic(topic.name) for topic in TOPICS]
-        for place, end in sorted(ClusterView(servers, 30).ends(topics).items()):
+        for place, end in sorted(ClusterView(servers, 30).ends(DESK_READS).items()):
             start = positions.get(place, 0)
-            if start > end:
-                raise StoreError(
-                    f"{place.topic}[{place.partition}] ends at offset {end}, and database "
-                    f"{self.database} has read up to {start}: the topic was made anew. Put "
-                    "that database away; it keeps the letters of the former topic"
-                )
             if start < end:
                 begin = partial(max, start)
                 for records in read_partition(servers, place, begin, end, BATCH):
                     self._keep(place, records, now, refused)
 
+    def lives(self, servers: Servers) -> TopicLives:
+        """Whether the dead-letter topics are the ones that were read before."""
+        return TopicLives(servers, self.database, DEAD_LETTERS, DESK_READS)
+
     def letters(self, *, with_bodies: bool = True) -> list[Letter]:
-        """All letters, oldest first; without bodies, each of them is null."""
+        """All letters, oldest first; without bodies, none has its key and headers either."""
         with self.database.reading() as connection:
             return all_letters(connection, with_bodies=with_bodies)
 
@@ -138,13 +147,15 @@ class LetterDesk:
         """
 
         def work(connection: Connection) -> int:
-            # Read here, and not before: two that send at once must not both find it open.
-            letters = [_named(connection, name) for name in dict.fromkeys(names)]
-            for letter in letters:
+            sent = 0
+            for name in dict.fromkeys(names):
+                # Read here, and not before: two that send at once must not both find it open.
+                letter = _named(connection, name)
                 if letter.state is not LetterState.OPEN and not closed_too:
                     raise ShopError(f"{_closed(letter)}; --again sends it nevertheless")
                 keep_action(connection, letter, Action.SENT, "", now, None)
-            return enqueue(connection, [_on_its_way(letter, largest or {}) for letter in letters])
+                sent += enqueue(connection, [_on_its_way(letter, largest or {})])
+            return sent
 
         return self.database.in_transaction(work)
 
@@ -193,11 +204,13 @@ def _closed(letter: Letter) -> str:
 
 
 def _on_its_way(letter: Letter, largest: Mapping[str, int]) -> Outgoing:
-    sent = again(letter.letter, to_its_partition=letter.letter.key == letter.came.key)
-    size, bound = size_of(sent), largest.get(sent.topic)
+    bound = largest.get(letter.letter.failure.topic)
+    its_own = letter.letter.key == letter.came.key
+    sent = again(letter.letter, to_its_partition=its_own, largest=bound)
+    size = size_of(sent)
     if bound is not None and size > bound:
         raise ShopError(
-            f"{letter.name} has {size:,} bytes with its history, and topic {sent.topic} takes "
+            f"{letter.name} has {size:,} bytes without its history, and topic {sent.topic} takes "
             f"{bound:,}: make it smaller, or raise the topic's max.message.bytes"
         )
     return sent

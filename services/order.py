@@ -1,10 +1,10 @@
 """The order service: takes orders in, follows them, and tells the warehouse."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, collate, func, select
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import (
@@ -19,6 +19,7 @@ from event_log.database import Database, Place, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow, enqueue
 from event_log.statements import among, insert_or_replace
+from event_log.topic_ids import TopicRow
 from services.asked import RequestRow
 from services.batch import Handled, Subscriptions
 from services.early import EarlyRow, keep_early, take_early
@@ -58,7 +59,17 @@ class OrderService:
     def __init__(self, place: Place) -> None:
         """Keep orders in the database at `place`."""
         self.database = Database(
-            place, [OrderRow, RequestRow, EarlyRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
+            place,
+            [
+                OrderRow,
+                RequestRow,
+                EarlyRow,
+                InboxRow,
+                OutboxRow,
+                PositionRow,
+                TopicRow,
+                HeartbeatRow,
+            ],
         )
 
     def place(self, orders: Sequence[NewOrder], now: datetime) -> int:
@@ -116,6 +127,21 @@ class OrderService:
         save_orders(connection, changed.values())
         keep_early(connection, [delivery for waits in early.values() for delivery in waits])
         return Handled(out)
+
+    def ids_of(self, data_set: str) -> Iterator[str]:
+        """The ids of known orders that begin with a data set's name and a slash, in their order."""
+        with self.database.reading() as connection:
+            # By the characters' numbers, in which what begins so is together; in a language's order
+            # it need not be.
+            numbers = "BINARY" if connection.dialect.name == "sqlite" else "C"
+            order_id = collate(_orders.c.order_id, numbers)
+            after = chr(ord("/") + 1)
+            query = (
+                select(_orders.c.order_id)
+                .where(order_id >= f"{data_set}/", order_id < f"{data_set}{after}")
+                .order_by(order_id)
+            )
+            yield from connection.execution_options(yield_per=1000).execute(query).scalars()
 
     def known_orders(self) -> int:
         """How many orders were placed, wherever they are now."""

@@ -15,6 +15,7 @@ from event_log.database import Database, Int64, Place, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
 from event_log.statements import among
+from event_log.topic_ids import TopicRow
 from services.batch import Handled, Subscriptions
 from services.heartbeat import HeartbeatRow
 from transport.codec import decode, encode, type_name
@@ -48,7 +49,7 @@ class PaymentService:
     def __init__(self, place: Place, accounts: HouseAccounts) -> None:
         """Keep accounts in the database at `place`, with terms from `accounts`."""
         self.database = Database(
-            place, [AccountEventRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow]
+            place, [AccountEventRow, InboxRow, OutboxRow, PositionRow, TopicRow, HeartbeatRow]
         )
         self._accounts = accounts
 
@@ -112,13 +113,21 @@ class PaymentService:
                     )
                 answer = authorize(account, order)
             except ContractError as error:
-                answers.append(error)
+                answers.append(error.kept())
                 continue
             account.apply(answer)
             decided.append(answer)
             answers.append(answer)
         _keep(connection, decided)
         return answers
+
+    def learn(self, connection: Connection, decisions: Iterable[Authorization]) -> int:
+        """Keep decisions that are known from elsewhere, each order's first; how many were new."""
+        firsts = {each.order_id: each for each in reversed(list(decisions))}
+        known = _owners(connection, list(firsts))
+        new = [each for each in reversed(firsts.values()) if each.order_id not in known]
+        _keep(connection, new)
+        return len(new)
 
     def _load(self, connection: Connection, customers: set[str]) -> dict[str, Account]:
         columns = (_account_events.c.customer_id, _account_events.c.type, _account_events.c.body)

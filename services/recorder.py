@@ -11,6 +11,7 @@ from event_log.database import Database, Place
 from event_log.inbox import PositionRow
 from event_log.log import EventRow, RepeatRow
 from event_log.outbox import OutboxRow
+from event_log.topic_ids import TopicRow
 from services.batch import Handled, Subscriptions
 from services.heartbeat import HeartbeatRow
 from transport.records import Delivery
@@ -19,7 +20,7 @@ from transport.topics import AUTHORIZATIONS, ORDERS, REPORTING_REQUESTS
 
 def open_log(place: Place) -> Database:
     """Open the event log's database."""
-    return Database(place, [EventRow, RepeatRow, OutboxRow, PositionRow, HeartbeatRow])
+    return Database(place, [EventRow, RepeatRow, OutboxRow, PositionRow, TopicRow, HeartbeatRow])
 
 
 class RecorderService:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, func, inspect, select
 from domain.status import Beat
 from event_log.database import table_of, unpack_headers
 from event_log.inbox import PositionRow, last_moves, next_offsets
-from event_log.outbox import OutboxRow
+from event_log.outbox import OutboxRow, set_aside, waits
+from event_log.topic_ids import TopicRow, topic_ids
 from services.early import KEPT_BY, EarlyRow
 from services.heartbeat import HeartbeatRow, beats
 from transport.topics import TopicPartition
@@ -23,7 +24,8 @@ class Stored:
     """What was read; a service that was never started has nothing of it.
 
     `outbox_since` is when the oldest waiting record was put there; `early` is `None` for a
-    service that keeps no events until their turn.
+    service that keeps no events until their turn. `refused` says why records were set aside that
+    the broker will not take; `topics` has the ids of all that fed the database.
     """
 
     beats: Sequence[Beat] = ()
@@ -32,6 +34,8 @@ class Stored:
     outbox: int = 0
     outbox_since: datetime | None = None
     early: int | None = None
+    refused: Sequence[str] = ()
+    topics: Mapping[str, str] = field(default_factory=dict)
 
 
 def stored(connection: Connection, service: str, topics: Collection[str]) -> Stored:
@@ -49,11 +53,13 @@ def stored(connection: Connection, service: str, topics: Collection[str]) -> Sto
 
     positions, moves = ({}, {}) if not there(PositionRow) else _positions(connection, topics)
     count, since = (0, None) if not there(OutboxRow) else _waiting(connection)
+    refused = set_aside(connection) if there(OutboxRow) else ()
     early = None
     if service == KEPT_BY and there(EarlyRow):
         early = connection.scalar(select(func.count()).select_from(table_of(EarlyRow)))
     found = beats(connection, service) if there(HeartbeatRow) else []
-    return Stored(found, positions, moves, count, since, early)
+    lives = topic_ids(connection) if there(TopicRow) else {}
+    return Stored(found, positions, moves, count, since, early, refused, lives)
 
 
 def _positions(
@@ -67,7 +73,6 @@ def _positions(
 
 
 def _waiting(connection: Connection) -> tuple[int, datetime | None]:
-    waits = _outbox.c.published.is_(False)
     count = connection.scalar(select(func.count()).select_from(_outbox).where(waits)) or 0
     oldest = connection.scalar(
         select(_outbox.c.headers).where(waits).order_by(_outbox.c.id).limit(1)

@@ -13,6 +13,7 @@ from event_log.database import Database, Place, table_of
 from event_log.inbox import InboxRow, PositionRow
 from event_log.outbox import OutboxRow
 from event_log.statements import insert_new
+from event_log.topic_ids import TopicRow
 from services.batch import Handled, Subscriptions
 from services.heartbeat import HeartbeatRow
 from transport.records import Delivery, outgoing
@@ -43,7 +44,9 @@ class WarehouseService:
 
     def __init__(self, place: Place) -> None:
         """Keep parcels in the database at `place`."""
-        self.database = Database(place, [ParcelRow, InboxRow, OutboxRow, PositionRow, HeartbeatRow])
+        self.database = Database(
+            place, [ParcelRow, InboxRow, OutboxRow, PositionRow, TopicRow, HeartbeatRow]
+        )
 
     def handle(
         self, connection: Connection, deliveries: Sequence[Delivery], now: datetime

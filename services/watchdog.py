@@ -14,7 +14,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.errors import AccessDenied, BrokerError, NotLetIn
+from domain.errors import AccessDenied, BrokerError, ForeignTopic, NotLetIn
 from domain.principals import Principal
 from domain.progress import Standing, Wait, Watch
 from event_log.database import Database
@@ -22,6 +22,7 @@ from event_log.inbox import next_offsets
 from event_log.outbox import waiting
 from services.heartbeat import beating
 from services.telemetry import telemetry
+from services.topic_lives import EXIT_FOREIGN
 from transport.cluster import ClusterView
 from transport.rights import RightsView
 from transport.servers import SecuredServers, Servers
@@ -62,10 +63,15 @@ class Looks(Protocol):
     """What a watchdog asks of the cluster, or of what else a service reads."""
 
     def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
-        """The offset after the last record, by partition."""
+        """The offset where each partition ends, which may be past its last record."""
 
-    def waits_since(self, place: TopicPartition, offset: int) -> datetime | None:
-        """The time of the first record from `offset` on; `None` if there is none to read."""
+    def standings(
+        self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Standing]:
+        """How far each partition was handled, and how many records wait there."""
+
+    def waits_since(self, place: TopicPartition, standing: Standing) -> datetime | None:
+        """The time of the first record that waits; `None` if there is none to read."""
 
 
 class Watchdog:
@@ -106,15 +112,15 @@ class Watchdog:
         self._every = min(LOOK_EVERY_SECONDS, stalled_after / 5)
         self._end = end
         self._handled = handled
-        self._require: Callable[[], None] = lambda: None
+        self._required: list[Callable[[], None]] = []
         self._watch: Watch[TopicPartition] = Watch()
         self._sees = True
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{service}-watchdog", daemon=True)
 
-    def require(self, rights: Callable[[], None]) -> None:
-        """Have `rights` called at each look, which raises AccessDenied if one is missing."""
-        self._require = rights
+    def require(self, *required: Callable[[], None]) -> None:
+        """Have these called at each look: one raises AccessDenied or ForeignTopic to end it."""
+        self._required += required
 
     def __enter__(self) -> None:
         """Begin to look."""
@@ -127,19 +133,22 @@ class Watchdog:
     def look(self, now: float) -> None:
         """Look once, at `now` (seconds of a clock that never goes back); end if it must be."""
         try:
-            self._require()
+            for require in self._required:
+                require()
             seen = self._standings()
             self._watch = self._watch.look(seen, now, BLIND_AFTER_SECONDS)
-            stuck = {
-                place: wait
-                for place, wait in self._watch.stuck(now, self._limit).items()
-                if self._cluster.waits_since(place, wait.position) is not None
-            }
+            stuck = self._watch.stuck(now, self._limit)
         except (AccessDenied, NotLetIn) as error:
             if not self._stopped.is_set():
                 _log.error("%s ends, and nothing is lost: %s", self._service, error)
                 logging.shutdown()
                 self._end(EXIT_DENIED)
+            return
+        except ForeignTopic as error:
+            if not self._stopped.is_set():
+                _log.error("%s ends, and acknowledges nothing: %s", self._service, error)
+                logging.shutdown()
+                self._end(EXIT_FOREIGN)
             return
         except (BrokerError, SQLAlchemyError, OSError) as error:
             if self._sees:
@@ -166,7 +175,7 @@ class Watchdog:
         ends = self._cluster.ends(self._topics)
         with self._database.reading() as connection:
             handled = self._handled(connection)
-        return {place: Standing(end, handled.get(place, 0)) for place, end in ends.items()}
+        return self._cluster.standings(ends, handled)
 
     def _say(
         self,
@@ -193,15 +202,17 @@ def watched(
     topics: Iterable[str],
     servers: Servers,
     stalled_after: float,
+    require: Callable[[], None] = lambda: None,
     reply_topics: Iterable[str] = (),
 ) -> Iterator[None]:
-    """Inside, this process has a heartbeat and a watchdog.
+    """Inside, this process has a heartbeat and a watchdog, which calls `require` at each look.
 
     Leaving without error, or by a signal that asks for the end, is a clean stop. Two threads: one
     waits for the broker when it is away, and the heart must beat on.
     """
     telemetry().watch_outbox(service, partial(waiting, database))
     watchdog = Watchdog(service, database, topics, ClusterView(servers), stalled_after)
+    watchdog.require(require)
     if isinstance(servers, SecuredServers):
         watchdog.require(RightsView(servers, Principal(service), reply_topics).require)
     with beating(database.place, service), watchdog:

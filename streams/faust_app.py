@@ -8,7 +8,9 @@ from typing import Any
 import faust
 from yarl import URL
 
+from streams.bounded import BoundedApp
 from streams.lean import EagerTransport, QuietMonitor
+from transport.bounds import FETCHED_BYTES
 from transport.servers import MECHANISM, SecuredServers, Servers, tls_context
 
 _log = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class FaustWorker(faust.Worker):
 
 def faust_app(name: str, servers: Servers, data: Path, batch: int) -> faust.App:
     """The app of the service `name`; `data` is a folder for Faust's own files."""
-    app = faust.App(
+    app = BoundedApp(
         f"shop-{name}",
         broker=f"kafka://{servers}",
         broker_credentials=_credentials(servers),
@@ -61,8 +63,10 @@ def faust_app(name: str, servers: Servers, data: Path, batch: int) -> faust.App:
         # A worker that died holds its partitions back for so long.
         broker_session_timeout=10.0,
         broker_heartbeat_interval=2.0,
+        # Counts of records; bytes are bounded beside them (`streams.bounded`).
         broker_max_poll_records=4 * batch,
         stream_buffer_maxsize=16 * batch,
+        consumer_max_fetch_size=FETCHED_BYTES,
         stream_wait_empty=False,
         cython_optimizations=True,
         autodiscover=False,

@@ -5,7 +5,7 @@ it can commit past records that nobody handled (issue 606). A service knows by i
 which are committed with its state, what comes next; what was skipped is read here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from domain.errors import OffsetGap
 from transport.reading import read_partition
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 5.0
 
 def missing_records(
     servers: Servers, place: TopicPartition, start: int | None, end: int, batch: int
-) -> Iterator[list[Record]]:
+) -> Generator[list[Record]]:
     """Read offsets `start` up to, without, `end` of a partition, in batches.
 
     `start` is `None` for a service that never read the partition: then from its first record on.
@@ -34,8 +34,7 @@ def missing_records(
             raise OffsetGap(
                 f"{place.topic}[{place.partition}] has no offsets {start} to {min(low, end) - 1} "
                 "any more, and they were never handled: retention deleted them. Restore them, or "
-                "accept the loss by moving the service's row in its table `positions` on to "
-                f"{low}"
+                "give them up by `shop positions accept` and the service's name"
             )
         return low if start is None else start
 

@@ -8,9 +8,11 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +24,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_ran
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from domain.errors import BrokerError
-from event_log.inbox import next_offsets
+from domain.errors import BrokerError, ForeignTopic
+from event_log.inbox import advance, next_offsets
 from services.batch import Service, Spent, handle_batch
 from services.telemetry import telemetry
+from services.topic_lives import EXIT_FOREIGN, TopicLives
 from services.watchdog import STALLED_AFTER_SECONDS, watched
+from streams.bounded import Hand, fetch_by_bytes
 from streams.denials import denial, say_denials_briefly
 from streams.faust_app import FaustWorker, faust_app
 from streams.lean import RawSchema
@@ -41,8 +45,11 @@ from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 3.0
-"""How long a worker without records waits before it looks whether some were left."""
+LOOK_EVERY_SECONDS = 3.0
+"""How often a worker looks whether records were left: what stands still at two looks was."""
+
+AT_ONCE_SECONDS = 1.0
+"""How long records that were left may hold up those that come."""
 
 PASSED_OVER_SECONDS = 0.5
 """How often a worker looks whether its client passed over what it can't read."""
@@ -67,12 +74,15 @@ class WorkerSettings:
 class Worker:
     """Drives a service by Faust: takes batches, commits them, then acknowledges."""
 
-    def __init__(self, service: Service, settings: WorkerSettings, relay: RelayThread) -> None:
+    def __init__(
+        self, service: Service, settings: WorkerSettings, relay: RelayThread, lives: TopicLives
+    ) -> None:
         """Build the Faust app; nothing connects before `run`."""
         self.spent = Spent()
         self._service = service
         self._settings = settings
         self._relay = relay
+        self._lives = lives
         self._expected: dict[TopicPartition, int] = {}
         self._cluster = ClusterView(settings.bootstrap_servers)
         self._took_at = 0.0
@@ -85,7 +95,7 @@ class Worker:
         )
         channel = self.app.topic(*service.subscriptions, schema=RawSchema())
         self.app.agent(channel, name=f"{service.name}.agent", concurrency=1)(self._consume)
-        self.app.timer(IDLE_SECONDS)(self._take_what_was_left)
+        self.app.timer(LOOK_EVERY_SECONDS)(self._take_what_was_left)
         self.app.timer(PASSED_OVER_SECONDS)(self._take_what_was_passed_over)
 
     def run(self) -> None:
@@ -104,6 +114,7 @@ class Worker:
                 service.subscriptions,
                 settings.bootstrap_servers,
                 settings.stalled_after,
+                self._lives.require,
             ),
         ):
             self._run()
@@ -111,12 +122,11 @@ class Worker:
     def _run(self) -> None:
         uvloop.install()
         pass_over_what_is_unreadable()
+        fetch_by_bytes()
         say_denials_briefly()
         # Tens of thousands of messages are alive at a time and none is in a cycle: look seldom.
         gc.freeze()
         gc.set_threshold(100_000, 50, 50)
-        with self._service.database.reading() as connection:
-            self._expected = next_offsets(connection)
         self._relay.start()
         worker = FaustWorker(
             self.app, loglevel="WARN", redirect_stdouts=False, override_logging=False, quiet=True
@@ -148,6 +158,8 @@ class Worker:
     async def _consume(self, stream: Any) -> None:
         settings = self._settings
         loop = asyncio.get_running_loop()
+        hand = Hand(stream)
+        stream.add_processor(hand)
         async for events in stream.noack_take(settings.batch, within=settings.within):
             records = [_record(event.message) for event in events]
             try:
@@ -158,14 +170,16 @@ class Worker:
             self._took_at = monotonic()
             for event in events:
                 await stream.ack(event)
+            # Not kept while the next ones come in: they may be large.
+            del events, records
+            hand.empty()
 
     async def _take_what_was_left(self) -> None:
         """Read what Faust dropped at the end of a partition, where no later record shows the gap.
 
-        A rebalance can throw away what was fetched and not yet handled, and go on behind it.
+        A rebalance can throw away what was fetched and not yet handled, and go on behind it. Each
+        partition is looked at by itself: others may be busy all the time.
         """
-        if monotonic() - self._took_at < IDLE_SECONDS:
-            return
         topics = self._service.subscriptions
         assigned = [
             TopicPartition(each.topic, each.partition)
@@ -174,7 +188,9 @@ class Worker:
         ]
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._handle_left, assigned)
+            # Not by the batches' thread: a broker that is slow to answer must not hold them up.
+            ends = await loop.run_in_executor(None, self._cluster.ends, topics)
+            await loop.run_in_executor(self._thread, self._handle_left, assigned, ends)
         except BrokerError as error:
             _log.info("%s: not known whether records were left: %s", self._service.name, error)
         except Exception:  # noqa: BLE001 whatever it was
@@ -197,22 +213,28 @@ class Worker:
         for place, end in ends.items():
             self._handle_directly(place, end, "passed over")
 
-    def _handle_left(self, assigned: Sequence[TopicPartition]) -> None:
-        ends = self._cluster.ends(self._service.subscriptions)
-        with self._service.database.reading() as connection:
-            positions = next_offsets(connection)
+    def _handle_left(
+        self, assigned: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
+        self._read_positions()
         before, self._left = self._left, {}
         for place in assigned:
-            position, end = positions.get(place, 0), ends.get(place, 0)
+            position, end = self._expected.get(place, 0), ends.get(place, 0)
             if position >= end:
                 continue
-            if before.get(place) != position:
-                # Perhaps it is on its way: only what stands still at the next look was left.
-                self._left[place] = position
-                continue
-            self._handle_directly(place, end, "left")
+            if before.get(place) == position:
+                # Perhaps it was on its way before: only what stands still at two looks was left.
+                until = monotonic() + AT_ONCE_SECONDS if busy else float("inf")
+                self._handle_directly(place, end, "left", until)
+            self._left[place] = self._expected.get(place, 0)
 
     def _give_up(self, what: str) -> None:
+        met = sys.exc_info()[1]
+        if isinstance(met, ForeignTopic):
+            _log.error("%s ends, and acknowledges nothing: %s", self._service.name, met)
+            logging.shutdown()
+            os._exit(EXIT_FOREIGN)
         _log.exception(
             "%s could not handle %s and what follows: it ends without acknowledging and is to be "
             "started again",
@@ -222,7 +244,12 @@ class Worker:
         os._exit(EXIT_FAILED)
 
     def _handle(self, records: Sequence[Record]) -> None:
-        """Commit records in the order of each partition, and in their place those skipped."""
+        """Commit records in the order of each partition, and in their place those skipped.
+
+        What comes next is what the database says: another process may have handled more since, and
+        a database that was restored has less than this process remembers.
+        """
+        self._read_positions()
         run: list[Record] = []
         reached: dict[TopicPartition, int] = {}
         for record in records:
@@ -251,7 +278,9 @@ class Worker:
     def _commit(self, records: Sequence[Record]) -> None:
         if not records:
             return
-        if handle_batch(self._service, records, datetime.now(UTC), self.spent):
+        # Asked after they were fetched, so that they are of the topics that positions belong to.
+        self._lives.wait_until_same(self._stopping)
+        if handle_batch(self._service, records, spent=self.spent):
             self._relay.wake()
         for record in records:
             place = TopicPartition(record.topic, record.partition)
@@ -270,18 +299,43 @@ class Worker:
             with attempt:
                 self._handle_directly(place, end, "skipped")
 
-    def _handle_directly(self, place: TopicPartition, end: int, why: str) -> None:
-        """Read and commit the records of a partition before `end` that nobody has handled."""
+    def _handle_directly(
+        self, place: TopicPartition, end: int, why: str, until: float = float("inf")
+    ) -> None:
+        """Read and commit the records of a partition before `end` that nobody has handled.
+
+        It stops early at the moment `until`, after a batch.
+        """
         # Another process may have handled them since: what counts is the database.
-        with self._service.database.reading() as connection:
-            self._expected = next_offsets(connection)
+        self._read_positions()
         start = self._expected.get(place)
         if start is not None and start >= end:
             return
         servers, size = self._settings.bootstrap_servers, self._settings.batch
-        for records in missing_records(servers, place, start, end, size):
-            _log.warning("%s was %s, and %d more", records[0].place, why, len(records) - 1)
-            self._commit(records)
+        with closing(missing_records(servers, place, start, end, size)) as batches:
+            for records in batches:
+                _log.warning("%s was %s, and %d more", records[0].place, why, len(records) - 1)
+                self._commit(records)
+                if monotonic() > until:
+                    return
+        self._pass(place, end)
+
+    def _pass(self, place: TopicPartition, end: int) -> None:
+        """Move on over offsets without records: marks of transactions, and what was rolled back.
+
+        Else they would be looked at again and again; and once retention has deleted them, nobody
+        knows that nothing was there.
+        """
+        if self._expected.get(place, 0) < end:
+            now = datetime.now(UTC)
+            self._service.database.in_transaction(
+                lambda connection: advance(connection, {place: end}, now)
+            )
+            self._expected[place] = end
+
+    def _read_positions(self) -> None:
+        with self._service.database.reading() as connection:
+            self._expected = next_offsets(connection)
 
 
 def _last(records: Iterable[Record], place: TopicPartition) -> int:

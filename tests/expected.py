@@ -3,7 +3,7 @@
 Amounts are read with Decimal, dates by slicing; the rules are written down again from the design.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,21 +18,24 @@ class Purchase(NamedTuple):
     date: str
     cds: int
     cents: int
+    order_id: str
 
     @property
     def month(self) -> str:
         return f"{self.date[:4]}-{self.date[4:6]}"
 
-    @property
-    def order_id(self) -> str:
-        return f"CDNOW_master/{self.line}"
-
 
 def purchases(limit: int | None = None, data: Path = DATA) -> list[Purchase]:
     found = []
+    times: Counter[str] = Counter()
     for number, line in enumerate(data.read_text(encoding="ascii").splitlines(), 1):
         customer, date, cds, amount = line.split()
-        found.append(Purchase(number, int(customer), date, int(cds), int(Decimal(amount) * 100)))
+        dollars = Decimal(amount)
+        order_id = "/".join((data.stem, customer, date, cds.lstrip("0"), f"{dollars:.2f}"))
+        times[order_id] += 1
+        if times[order_id] > 1:
+            order_id += f"/{times[order_id]}"
+        found.append(Purchase(number, int(customer), date, int(cds), int(dollars * 100), order_id))
     found.sort(key=lambda purchase: (purchase.date, purchase.line))
     return found[:limit]
 

@@ -21,7 +21,7 @@ def events() -> st.SearchStrategy[list[Event]]:
 
     def event(kind: int, order: int, customer: int, day: int, cents: int, euro: bool) -> Event:
         when = datetime(1997, 1, 1, 23, tzinfo=UTC) + timedelta(days=day)
-        said = (f"o/{order}", f"{customer}", when, Money(cents, "EUR" if euro else "USD"), 1)
+        said = (f"o/{order}", f"{customer:05}", when, Money(cents, "EUR" if euro else "USD"), 1)
         if kind == 0:
             return NewOrder(*said, "1 Street")
         if kind == 1:

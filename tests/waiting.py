@@ -7,7 +7,9 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def wait_for(condition: Callable[[], Found], what: str, seconds: float = 60) -> Found:
+def wait_for(
+    condition: Callable[[], Found], what: str, seconds: float = 60, every: float = 0.02
+) -> Found:
     """Call `condition` until it gives something true, and give that back."""
     deadline = time.monotonic() + seconds
     while True:
@@ -15,4 +17,4 @@ def wait_for(condition: Callable[[], Found], what: str, seconds: float = 60) -> 
         if found:
             return found
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.02)
+        time.sleep(every)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from domain.principals import Principal
 from transport.topics import (
+    ALL_TOPICS,
     AUTHORIZATIONS,
     ORDERS,
     PAYMENT_REPLIES,
@@ -68,6 +69,13 @@ _READS = {
     ),
 }
 
+_LEARNS = {
+    # Read back at a start, so that after a restore from a backup they know what they have said.
+    Principal.ORDER: (PAYMENT_REQUESTS,),
+    Principal.PAYMENT: (AUTHORIZATIONS, PAYMENT_REPLIES),
+    Principal.RESPONDER: (AUTHORIZATIONS, PAYMENT_REPLIES),
+}
+
 _WRITES = {
     Principal.ORDER: (ORDERS, WAREHOUSE_REQUESTS, PAYMENT_REQUESTS, REPORTING_REQUESTS),
     Principal.PAYMENT: (AUTHORIZATIONS,),
@@ -94,22 +102,35 @@ def rights(reply_topics: Iterable[str] = ()) -> tuple[Right, ...]:
     """The table, in the order of principals; `reply_topics` are those of SHOP_REPLY_TOPICS."""
     found: list[Right] = []
     for principal in Principal:
-        reads, writes = _READS.get(principal, ()), list(_writes(principal, reply_topics))
+        reads = (*_READS.get(principal, ()), *_LEARNS.get(principal, ()))
+        writes = list(_writes(principal, reply_topics))
         found += [Right(principal, Kind.TOPIC, name, Operation.READ) for name in reads]
         found += [Right(principal, Kind.TOPIC, name, Operation.WRITE) for name in writes]
+        # Whether records can vanish there; and how large a letter may be that goes back.
+        looks = ALL_TOPICS if principal is Principal.OPERATOR else kept_for(principal)
+        found += [Right(principal, Kind.TOPIC, name, Operation.DESCRIBE_CONFIGS) for name in looks]
         if principal in SERVICES:
             found.append(Right(principal, Kind.GROUP, group_of(principal), Operation.READ))
         if principal is Principal.OPERATOR:
-            # How large a letter may be that goes back.
-            found += [
-                Right(principal, Kind.TOPIC, topic.name, Operation.DESCRIBE_CONFIGS)
-                for topic in TOPICS
-            ]
             found += [
                 Right(principal, Kind.GROUP, group_of(service), Operation.DESCRIBE)
                 for service in SERVICES
             ]
     return tuple(found)
+
+
+def kept_for(principal: Principal) -> tuple[str, ...]:
+    """The topics that must keep their records for a service: what it reads, and its letters."""
+    if principal not in SERVICES:
+        return ()
+    reads = _READS[principal]
+    letters = (dead_letter_topic(topic) for topic in reads)
+    return tuple(dict.fromkeys([*reads, *_LEARNS.get(principal, ()), *letters]))
+
+
+def learned_by(principal: Principal) -> tuple[str, ...]:
+    """The topics that a service reads back at its start, to know again what it has said."""
+    return _LEARNS.get(principal, ())
 
 
 def _writes(principal: Principal, reply_topics: Iterable[str]) -> Iterable[str]:

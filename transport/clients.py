@@ -1,13 +1,15 @@
 """Kafka clients: one place for their settings, and a publisher that knows what arrived."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
-from domain.errors import BrokerError, NotLetIn
+from domain.errors import BrokerError, NotLetIn, RecordsRefused
+from transport.bounds import BATCH_BYTES, FETCHED_BYTES
 from transport.servers import Servers, client_settings
 from transport.trouble import Tried, ask_cluster, is_denial, trouble
 
@@ -21,6 +23,19 @@ _client_log = logging.getLogger("librdkafka")
 MAX_RECORD_BYTES = 12_000_000
 """The largest record that is sent, and that a dead-letter topic takes."""
 
+PUBLISHED_TOGETHER_BYTES = 100_000
+"""Bytes of records for one partition that are sent as one; a larger record goes alone."""
+
+_FOR_GOOD = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError._INVALID_DIFFERENT_RECORD,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
+"""What is wrong with a record itself, or with another of its batch: waiting would not help."""
+
 PUBLISH_TIMEOUT_SECONDS = 120.0
 """How long a record may wait for its acknowledgement before publishing it has failed."""
 
@@ -32,13 +47,21 @@ def admin_client(servers: Servers) -> AdminClient:
 
 
 def consumer_client(servers: Servers, group: str, **overrides: Any) -> Consumer:
-    """A plain consumer that commits nothing by itself and starts at the earliest offset."""
+    """A plain consumer that commits nothing by itself and starts at the earliest offset.
+
+    It reads what is committed: what a transaction rolled back was never said, and what is still
+    open waits (KIP-98). A partition's end is then its last stable offset.
+    """
     return Consumer(
         {
             **client_settings(servers),
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            # Counted in records there may be 100,000, and by default 64 MB.
+            "queued.max.messages.kbytes": 2 * BATCH_BYTES // 1000,
+            "fetch.message.max.bytes": FETCHED_BYTES,
             "logger": _client_log,
             **overrides,
         }
@@ -92,39 +115,43 @@ class Publisher:
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
         self._producer = _publishing(servers)
-        self._failed: list[tuple[str, KafkaError]] = []
 
     def publish(self, records: "Sequence[Outgoing]") -> None:
         """Send `records` and wait until the brokers have them all.
 
         Raises:
             AccessDenied: this principal may not write to one of the topics.
+            RecordsRefused: some will never be taken as they are; all others arrived.
             BrokerError: at least one is not there; sending all of them again is safe, since a
                 repeat is recognized by its id.
         """
-        self._failed.clear()
-        produce = self._producer.produce
-        for record in records:
-            while True:
-                try:
-                    produce(
-                        record.topic,
-                        value=record.body,
-                        key=record.key,
-                        headers=list(record.headers),
-                        partition=-1 if record.partition is None else record.partition,
-                        on_delivery=self._delivered,
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(0.1)
-                except KafkaException as error:
-                    raise self._trouble(record.topic, error.args[0]) from error
+        failed: dict[int, KafkaError] = {}
+        # A batch is refused as a whole for one that is too large: alone each shows what it is.
+        for index in sorted(self._send(records)):
+            failed |= self._send(records[index : index + 1], index)
+        if failed:
+            raise RecordsRefused(
+                {
+                    index: f"topic {records[index].topic}: {error.str()}"
+                    for index, error in sorted(failed.items())
+                }
+            )
+
+    def _send(self, records: "Sequence[Outgoing]", first: int = 0) -> dict[int, KafkaError]:
+        """Send, and say which were refused for good; they are numbered from `first` on."""
+        failed: dict[int, KafkaError] = {}
+        for index, record in enumerate(records, first):
+            try:
+                self._produce(record, partial(_note, failed, index))
+            except KafkaException as error:
+                failed[index] = error.args[0]
         waiting = self._producer.flush(PUBLISH_TIMEOUT_SECONDS + 10)
-        if self._failed:
+        passing = {index: each for index, each in failed.items() if each.code() not in _FOR_GOOD}
+        if passing:
             # A denial is the reason, whatever else became of the records beside it.
-            topic, why = min(self._failed, key=lambda each: not is_denial(each[1]))
-            count = len(self._failed) + waiting
+            index, why = min(passing.items(), key=lambda each: not is_denial(each[1]))
+            count = len(failed) + waiting
+            topic = records[index - first].topic
             raise self._trouble(topic, why, f"{count} of {len(records)} records did not arrive")
         if waiting:
             raise trouble(
@@ -132,17 +159,40 @@ class Publisher:
                 f"{waiting} of {len(records)} records did not arrive",
                 KafkaError(KafkaError._MSG_TIMED_OUT),
             )
+        return failed
 
-    def _trouble(self, topic: str, error: KafkaError, what: str = "it was not sent") -> BrokerError:
+    def _produce(
+        self, record: "Outgoing", told: Callable[[KafkaError | None, Message], None]
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic,
+                    value=record.body,
+                    key=record.key,
+                    headers=list(record.headers),
+                    partition=-1 if record.partition is None else record.partition,
+                    on_delivery=told,
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _trouble(self, topic: str, error: KafkaError, what: str) -> BrokerError:
         if error.fatal() or error.code() == KafkaError._FATAL or is_denial(error):
             # It would refuse from now on, also what is allowed meanwhile; another sends it again.
             self._producer = _publishing(self._servers)
         return trouble(self._servers, f"topic {topic}: {what}", error, Tried("WRITE", topic))
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._failed.append((str(message.topic()), error))
+
+def _note(
+    failed: dict[int, KafkaError], index: int, error: KafkaError | None, _message: Message
+) -> None:
+    if error is not None:
+        failed[index] = error
 
 
 def _publishing(servers: Servers) -> Producer:
-    return producer_client(servers, **{"linger.ms": 5})
+    # Small batches: a topic that takes less than one would refuse it for what others could have.
+    return producer_client(servers, **{"linger.ms": 5, "batch.size": PUBLISHED_TOGETHER_BYTES})

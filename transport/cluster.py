@@ -1,19 +1,20 @@
 """A look at the cluster: where topics end, who reads them, and what waits to be read."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from time import monotonic
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, Message
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import ConfigResource, OffsetSpec  # type: ignore[attr-defined]
 
 from domain.errors import BrokerError
-from transport.clients import admin_client, consumer_client
+from domain.progress import Standing
+from transport.clients import admin_client
 from transport.servers import Servers
 from transport.topics import TopicPartition, partitions_of
-from transport.trouble import Tried, refuse_denied, trouble
+from transport.trouble import Tried, trouble
+from transport.waiting import Waiting
 
 GROUP_STATES = {"PREPARING_REBALANCING": "rebalancing", "COMPLETING_REBALANCING": "rebalancing"}
 """Words for states of a group whose names are longer than they need to be."""
@@ -34,14 +35,40 @@ class ClusterView:
         self._servers = servers
         self._timeout = timeout
         self._admin = admin_client(servers)
+        self._waiting = Waiting(servers, timeout)
 
     def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
-        """The offset after the last record, by partition; topics that aren't there are left out.
+        """The offset where each partition ends; topics that aren't there are left out.
+
+        It ends before what an open transaction holds up (its last stable offset), and an offset
+        before the end need not have a record.
 
         Raises:
             AccessDenied: one may not be described.
             BrokerError: the broker doesn't say in time.
         """
+        return self._ends(topics, IsolationLevel.READ_COMMITTED)
+
+    def held_up(self, topics: Iterable[str]) -> dict[TopicPartition, datetime]:
+        """The partitions whose records wait for an open transaction, and since when (UTC).
+
+        Raises:
+            AccessDenied: one may not be read.
+            BrokerError: the broker doesn't say in time.
+        """
+        topics = tuple(topics)
+        # What is closed in between is not held up: so the ends that count are asked for last.
+        all_ends = self._ends(topics, IsolationLevel.READ_UNCOMMITTED)
+        ends = self.ends(topics)
+        found = {}
+        for place, end in all_ends.items():
+            if (stable := ends.get(place, end)) < end:
+                since = self._waiting.since(place, stable, end, committed=False)
+                if since is not None:
+                    found[place] = since
+        return found
+
+    def _ends(self, topics: Iterable[str], level: IsolationLevel) -> dict[TopicPartition, int]:
         topics = tuple(topics)
         known = partitions_of(self._servers, self._admin, topics, self._timeout)
         try:
@@ -54,7 +81,9 @@ class ClusterView:
                 return {}
             latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
             answers = self._admin.list_offsets(
-                dict.fromkeys(places, latest), request_timeout=self._timeout
+                dict.fromkeys(places, latest),
+                isolation_level=level,
+                request_timeout=self._timeout,
             )
             return {
                 TopicPartition(place.topic, place.partition): answer.result(self._timeout).offset
@@ -104,39 +133,25 @@ class ClusterView:
                 raise self._silent("does not say who reads its topics", error, tried) from error
         return found
 
-    def waits_since(self, place: TopicPartition, offset: int) -> datetime | None:
-        """The time (UTC) of the first record from `offset` on; `None` if there is none to read.
-
-        The end of a partition may be past its last record: after transactions, and where records
-        were deleted.
+    def standings(
+        self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Standing]:
+        """How far each partition was handled, and how many records wait there.
 
         Raises:
+            AccessDenied: a topic may not be read.
+            BrokerError: a partition can't be read in time.
+        """
+        return self._waiting.standings(ends, positions)
+
+    def waits_since(self, place: TopicPartition, standing: Standing) -> datetime | None:
+        """The time (UTC) of the first record that waits; `None` if there is none to read.
+
+        Raises:
+            AccessDenied: the topic may not be read.
             BrokerError: it can't be read in time.
         """
-        consumer = consumer_client(self._servers, "unused", **{"enable.partition.eof": True})
-        deadline = monotonic() + self._timeout
-        try:
-            consumer.assign([KafkaTopicPartition(place.topic, place.partition, offset)])
-            while monotonic() < deadline:
-                message = consumer.poll(0.2)
-                if message is None:
-                    continue
-                error = message.error()
-                if error is None:
-                    return _time_of(message)
-                if error.code() == KafkaError._PARTITION_EOF:
-                    return None
-                refuse_denied([message])
-        except KafkaException as error:
-            tried = Tried("READ", place.topic)
-            what = f"does not give {place.topic}[{place.partition}]"
-            raise self._silent(what, error, tried) from error
-        finally:
-            consumer.close()
-        raise BrokerError(
-            f"{place.topic}[{place.partition}]: the broker at {self._servers} gave no record "
-            f"within {self._timeout:g} s"
-        )
+        return self._waiting.since(place, standing.position, standing.end)
 
     def _silent(self, what: str, error: Exception, tried: Tried | None = None) -> BrokerError:
         return trouble(self._servers, f"the broker at {self._servers} {what}", error, tried)
@@ -151,10 +166,3 @@ def _group(answer: Any, timeout: float) -> Group:
         return Group("dead", 0)
     state = GROUP_STATES.get(found.state.name, found.state.name.lower())
     return Group(state, len(found.members))
-
-
-def _time_of(message: Message) -> datetime:
-    kind, milliseconds = message.timestamp()
-    # A record without a time was there before times were: it waits for ever.
-    since = 0 if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds
-    return datetime.fromtimestamp(max(0, since) / 1000, UTC)

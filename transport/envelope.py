@@ -4,12 +4,14 @@ Source: CloudEvents specification 1.0.2, and its Kafka Protocol Binding 1.0.2, s
 (attributes are headers ``ce_…`` in UTF-8, the body's media type is the header ``content-type``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from domain.errors import MalformedRecord
+from domain.instants import instant_of
 from transport.codec import CONTENT_TYPE
 
 Headers = list[tuple[str, bytes | None]]
@@ -21,27 +23,20 @@ MAX_ATTRIBUTE_BYTES = 1024
 UNREADABLE = ("headers that can't be read", b"a header's name is not UTF-8")
 """Stands for the headers of a record that no client in Python can read; they stay in its topic."""
 
-_REQUIRED = frozenset(
-    {
-        "ce_specversion",
-        "ce_id",
-        "ce_type",
-        "ce_source",
-        "ce_time",
-        "ce_subject",
-        "ce_correlationid",
-        "content-type",
-    }
-)
-_ATTRIBUTES = _REQUIRED | {"ce_causationid"}
+_REQUIRED = frozenset({"ce_specversion", "ce_id", "ce_type", "ce_source", "ce_correlationid"})
+_CONTENT_TYPE = "content-type"
+_ATTRIBUTES = _REQUIRED | {"ce_time", "ce_subject", "ce_causationid", _CONTENT_TYPE}
+_STRUCTURED = "application/cloudevents"
+_CHARSETS = frozenset({"utf-8", "us-ascii"})
+"""What of text is UTF-8; JSON between systems is nothing else (RFC 8259, section 8.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What is known of a record before its body is read.
 
-    `time` is when it was published (UTC, aware); `subject` and `correlation_id` are the order;
-    `causation_id` is the event or message that led to it, if any.
+    `time` is when it was published (UTC, aware), as far as that is said; `subject` and
+    `correlation_id` are the order; `causation_id` is the event or message that led to it, if any.
     """
 
     id: str
@@ -70,44 +65,141 @@ def to_headers(envelope: Envelope) -> Headers:
     return headers
 
 
-def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
+def from_headers(
+    headers: Iterable[tuple[str, bytes | None]], ordered_at: datetime | None = None
+) -> Envelope:
     """Read the envelope from Kafka headers; headers of other standards are left alone.
+
+    Args:
+        headers: the headers of a record.
+        ordered_at: the business time that its body says, which stands in for a `time` that isn't
+            there.
 
     Raises:
         MalformedRecord: an attribute is missing, doubled, too long, not UTF-8, or wrong.
     """
+    return envelope_of(attributes_of(headers), ordered_at)
+
+
+def attributes_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """The attributes that our envelopes have, by the names of their headers.
+
+    An attribute may be there twice if it says the same twice.
+
+    Raises:
+        MalformedRecord: one that must be there is missing; one is doubled, too long or not UTF-8;
+            or the body is none of CloudEvents 1.0 as JSON in binary mode.
+    """
     found: dict[str, str] = {}
     for name, value in headers:
         if name in _ATTRIBUTES:
-            if name in found:
-                raise MalformedRecord(f"header {name} is there twice")
-            if not value:
-                raise MalformedRecord(f"header {name} is empty")
-            if len(value) > MAX_ATTRIBUTE_BYTES:
-                raise MalformedRecord(
-                    f"header {name} has {len(value)} bytes; {MAX_ATTRIBUTE_BYTES} at most"
-                )
-            try:
-                found[name] = value.decode()
-            except UnicodeDecodeError as error:
-                raise MalformedRecord(f"header {name} is not UTF-8: {error}") from error
+            text = text_of(name, value)
+            if found.setdefault(name, text) != text:
+                raise _doubled(name)
+    content_type = found.get(_CONTENT_TYPE, CONTENT_TYPE)
+    if content_type != CONTENT_TYPE:
+        refuse_structured(headers)
+        _refuse_other_bodies(content_type)
     if not found.keys() >= _REQUIRED:
         refuse_unreadable(headers)
         missing = _REQUIRED - found.keys()
         raise MalformedRecord(f"no header {', '.join(sorted(missing))}")
     if found["ce_specversion"] != SPEC_VERSION:
         raise MalformedRecord(f"CloudEvents version {found['ce_specversion']!r} is not 1.0")
-    if found["content-type"].partition(";")[0].strip() != CONTENT_TYPE:
-        raise MalformedRecord(f"content-type {found['content-type']!r} is not {CONTENT_TYPE}")
+    return found
+
+
+def envelope_of(
+    attributes: Mapping[str, str], ordered_at: datetime | None, *, kept: bool = False
+) -> Envelope:
+    """The envelope that attributes make.
+
+    Args:
+        attributes: as `attributes_of` gives them.
+        ordered_at: what stands in for a `time` that isn't there.
+        kept: whether they were taken in before, perhaps by earlier rules.
+
+    Raises:
+        MalformedRecord: there is no time, or one that is none.
+    """
+    written = attributes.get("ce_time")
+    time = ordered_at if written is None else parse_time(written, "ce_time", lenient=kept)
+    if time is None:
+        raise MalformedRecord("no header ce_time")
     return Envelope(
-        id=found["ce_id"],
-        type=found["ce_type"],
-        source=found["ce_source"],
-        time=parse_time(found["ce_time"], "ce_time"),
-        subject=found["ce_subject"],
-        correlation_id=found["ce_correlationid"],
-        causation_id=found.get("ce_causationid"),
+        id=attributes["ce_id"],
+        type=attributes["ce_type"],
+        source=attributes["ce_source"],
+        time=time,
+        subject=attributes.get("ce_subject", attributes["ce_correlationid"]),
+        correlation_id=attributes["ce_correlationid"],
+        causation_id=attributes.get("ce_causationid"),
     )
+
+
+def once(headers: Iterable[tuple[str, bytes | None]], *names: str) -> dict[str, bytes | None]:
+    """The headers of these names that are there; one may be there twice if it says the same twice.
+
+    Raises:
+        MalformedRecord: one says more than one thing.
+    """
+    found: dict[str, bytes | None] = {}
+    for name, value in headers:
+        if name in names and found.setdefault(name, value) != value:
+            raise _doubled(name)
+    return found
+
+
+def _doubled(name: str) -> MalformedRecord:
+    return MalformedRecord(f"header {name} is there twice, and says two things")
+
+
+def text_of(name: str, value: bytes | None) -> str:
+    """The text of a header that must say something.
+
+    Raises:
+        MalformedRecord: it is empty, too long, or not UTF-8; the message names the header.
+    """
+    if not value:
+        raise MalformedRecord(f"header {name} is empty")
+    if len(value) > MAX_ATTRIBUTE_BYTES:
+        raise MalformedRecord(
+            f"header {name} has {len(value)} bytes; {MAX_ATTRIBUTE_BYTES} at most"
+        )
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRecord(f"header {name} is not UTF-8: {error}") from error
+
+
+def refuse_structured(headers: Iterable[tuple[str, bytes | None]]) -> None:
+    """Say so where a record has its envelope in its body.
+
+    Raises:
+        MalformedRecord: it has; or the header that would say so is doubled or empty.
+    """
+    value = once(headers, _CONTENT_TYPE).get(_CONTENT_TYPE, CONTENT_TYPE.encode())
+    media = text_of(_CONTENT_TYPE, value).strip()
+    if media.lower().startswith(_STRUCTURED):
+        batched = media.lower().startswith(f"{_STRUCTURED}-batch")
+        raise MalformedRecord(
+            f"content-type {media!r} is CloudEvents in {'batched' if batched else 'structured'} "
+            "mode, which is not read here: send binary mode, with the attributes in headers ce_… "
+            "and the data alone as the body"
+        )
+
+
+def _refuse_other_bodies(content_type: str) -> None:
+    media, *parameters = (part.strip() for part in content_type.lower().split(";"))
+    if media != CONTENT_TYPE:
+        raise MalformedRecord(f"content-type {content_type!r} is not {CONTENT_TYPE}")
+    for parameter in parameters:
+        name, _, value = (part.strip() for part in parameter.partition("="))
+        if name == "charset" and value.strip('"') not in _CHARSETS:
+            raise MalformedRecord(
+                f"content-type {content_type!r} has another character set than UTF-8, which is "
+                "what JSON is written in"
+            )
 
 
 def refuse_unreadable(headers: Iterable[tuple[str, bytes | None]]) -> None:
@@ -129,19 +221,27 @@ def format_time(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def parse_time(text: str, name: str) -> datetime:
-    """Read an RFC 3339 time as aware UTC.
+def parse_time(text: str, name: str, *, lenient: bool = False) -> datetime:
+    """Read an RFC 3339 time as aware UTC; what is finer than a microsecond is cut.
+
+    Args:
+        text: the time.
+        name: what the message calls it.
+        lenient: whether the other forms of ISO 8601 that Python knows will do, with a zone: as a
+            person types a time, and as times were taken in once.
 
     Raises:
-        MalformedRecord: it is none, or names no zone; the message names the header.
+        MalformedRecord: it is none, or names no zone; the message says `name`.
     """
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise MalformedRecord(f"{name} {text!r} is not a time of RFC 3339") from error
-    if instant.tzinfo is None:
-        raise MalformedRecord(f"{name} {text!r} names no time zone")
-    try:
-        return instant.astimezone(UTC)
+        return instant_of(text)
     except OverflowError as error:
-        raise MalformedRecord(f"{name} {text!r} is outside the calendar in UTC") from error
+        raise MalformedRecord(f"{name} {error}") from error
+    except ValueError as error:
+        why = error
+    if lenient:
+        with suppress(ValueError, OverflowError):
+            instant = datetime.fromisoformat(text)
+            if instant.tzinfo is not None:
+                return instant.astimezone(UTC)
+    raise MalformedRecord(f"{name} {why}") from why

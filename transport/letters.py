@@ -23,6 +23,7 @@ OURS = "dead_letter_"
 
 _REASON, _SERVICE = f"{OURS}reason", f"{OURS}service"
 _TOPIC, _PARTITION, _OFFSET = f"{OURS}topic", f"{OURS}partition", f"{OURS}offset"
+_LIFE = f"{OURS}topic_id"
 _TIME, _TRIES, _HISTORY = f"{OURS}time", f"{OURS}tries", f"{OURS}history"
 
 MAX_REASON_BYTES = 2000
@@ -31,6 +32,9 @@ MAX_HISTORY = 20
 
 MAX_PAST_REASON = 300
 """Characters of an earlier reason: a record sent again must still fit into its own topic."""
+
+MAX_HISTORY_BYTES = 20_000
+"""What all earlier failures may have, encoded; the oldest of more are left out."""
 
 MAX_CARRIED_BYTES = MAX_RECORD_BYTES - 50_000
 """What key, headers and body of a letter may have: no dead-letter topic takes more, with the rest.
@@ -45,12 +49,16 @@ _HEADER_BYTES = 10
 # Kafka's own bounds; and a count that SQLite can still add to.
 _Partition = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_TopicId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{0,22}$")]
 _MAX_TRIES = 10**9
 _Tries = Annotated[int, msgspec.Meta(ge=0, le=_MAX_TRIES)]
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """One time that a record could not be handled: by whom, where it lay, when, and why."""
+    """One time that a record could not be handled: by whom, where it lay, when, and why.
+
+    `topic_id` says which topic of that name it was (KIP-516); it is empty where nobody knew.
+    """
 
     reason: str
     service: str
@@ -58,10 +66,15 @@ class Failure(msgspec.Struct, frozen=True):
     partition: _Partition
     offset: _Offset
     time: str
+    topic_id: _TopicId = ""
 
     @property
     def name(self) -> str:
-        """What the letter is called, by where its record lay: ``orders/2/17``."""
+        """What the letter is called, by where its record lay: ``orders/2/17``.
+
+        A letter of a topic of the same name, made anew, is called otherwise where both are known
+        (`services.letter_store`).
+        """
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
@@ -89,10 +102,13 @@ class DeadLetter:
     history: tuple[Failure, ...]
 
 
-def dead_letter(record: Record, service: str, why: ContractError, now: datetime) -> Outgoing:
+def dead_letter(
+    record: Record, service: str, why: ContractError, now: datetime, topic_id: str = ""
+) -> Outgoing:
     """The letter for a record: bytes, key and headers as they came, and why.
 
-    A part that makes it larger than any dead-letter topic takes is left out.
+    `topic_id` is that of the record's topic, where it is known. A part that makes it larger than
+    any dead-letter topic takes is left out.
     """
     past = _past_of(record.headers)
     carried, left_out = what_fits(record)
@@ -105,6 +121,8 @@ def dead_letter(record: Record, service: str, why: ContractError, now: datetime)
         _TIME: format_time(now).encode(),
         _TRIES: str(min(past.tries + 1, _MAX_TRIES)).encode(),
     }
+    if topic_id:
+        told[_LIFE] = topic_id.encode()
     if past.failures:
         told[_HISTORY] = _encode(past)
     return replace(carried, headers=[*carried.headers, *told.items()])
@@ -115,13 +133,15 @@ def dead_letters(
     service: str,
     now: datetime,
     positions: Mapping[TopicPartition, int],
+    topic_ids: Mapping[str, str],
 ) -> list[Outgoing]:
     """The letters for records at or past a service's positions.
 
-    A record before them came already, and has its letter.
+    `topic_ids` are those of the topics that these positions belong to. A record before them came
+    already, and has its letter.
     """
     return [
-        dead_letter(record, service, why, now)
+        dead_letter(record, service, why, now, topic_ids.get(record.topic, ""))
         for record, why in refused
         if record.offset >= positions.get(TopicPartition(record.topic, record.partition), 0)
     ]
@@ -151,19 +171,29 @@ def read_letter(record: Record) -> DeadLetter:
     return DeadLetter(record.key, headers, record.value, failure, tries, history)
 
 
-def again(letter: DeadLetter, *, to_its_partition: bool = True) -> Outgoing:
+def again(
+    letter: DeadLetter, *, to_its_partition: bool = True, largest: int | None = None
+) -> Outgoing:
     """The record that takes a letter back to where it came from, with the history of its failures.
 
-    `to_its_partition` is for a letter whose key is as it was; else the key says where.
+    Args:
+        letter: the letter.
+        to_its_partition: for a letter whose key is as it was; else the key says where.
+        largest: what its topic takes, in bytes: so much of the history as has room goes along.
     """
-    past = _Past(letter.tries, _newest([*letter.history, letter.failure]))
-    return Outgoing(
-        topic=letter.failure.topic,
-        key=letter.key,
-        headers=[*letter.headers, (_HISTORY, _encode(past))],
-        body=letter.body,
-        partition=letter.failure.partition if to_its_partition else None,
-    )
+    failures = _newest([*letter.history, letter.failure])
+    while True:
+        past = _Past(letter.tries, failures)
+        sent = Outgoing(
+            topic=letter.failure.topic,
+            key=letter.key,
+            headers=[*letter.headers, (_HISTORY, _encode(past))],
+            body=letter.body,
+            partition=letter.failure.partition if to_its_partition else None,
+        )
+        if largest is None or not failures or size_of(sent) <= largest:
+            return sent
+        failures = failures[1:]
 
 
 def size_of(record: Outgoing) -> int:
@@ -214,10 +244,15 @@ def _past_of(headers: Iterable[tuple[str, bytes | None]]) -> _Past:
 
 
 def _newest(failures: list[Failure]) -> list[Failure]:
-    return [
-        msgspec.structs.replace(each, reason=each.reason[:MAX_PAST_REASON])
-        for each in failures[-MAX_HISTORY:]
-    ]
+    newest: list[Failure] = []
+    room = MAX_HISTORY_BYTES
+    for each in reversed(failures[-MAX_HISTORY:]):
+        short = msgspec.structs.replace(each, reason=each.reason[:MAX_PAST_REASON])
+        room -= len(_encode(short)) + 1
+        if room < 0:
+            break
+        newest.append(short)
+    return newest[::-1]
 
 
 def _cut(reason: str) -> bytes:

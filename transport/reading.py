@@ -1,6 +1,6 @@
 """Records of a partition from one offset to another, read directly, by no group."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -22,7 +22,7 @@ def read_partition(
     end: int,
     batch: int,
     timeout: float = TIMEOUT_SECONDS,
-) -> Iterator[list[Record]]:
+) -> Generator[list[Record]]:
     """Read what a partition has up to, without, offset `end`, in batches.
 
     Args:
@@ -54,9 +54,24 @@ def read_partition(
 def read_between(
     consumer: Consumer, place: TopicPartition, start: int, end: int, batch: int, timeout: float
 ) -> Iterator[list[Record]]:
+    """The records of `messages_between`, in the same batches.
+
+    Raises:
+        KafkaException: the partition can't be read, or may not be.
+        TimeoutError: nothing came for `timeout` seconds.
+    """
+    for messages in messages_between(consumer, place, start, end, batch, timeout):
+        yield [record_of(message) for message in messages]
+
+
+def messages_between(
+    consumer: Consumer, place: TopicPartition, start: int, end: int, batch: int, timeout: float
+) -> Iterator[list[Message]]:
     """Read offsets `start` up to, without, `end` by a consumer that tells where partitions end.
 
-    There may be fewer records than offsets: Kafka's own marks of transactions take offsets too.
+    There may be fewer records than offsets: Kafka's own marks of transactions take offsets too, and
+    what was rolled back or compacted is left out. Where this ends without an error, all of them
+    were read.
 
     Raises:
         KafkaException: the partition can't be read, or may not be.
@@ -67,24 +82,45 @@ def read_between(
     consumer.assign([KafkaTopicPartition(*place, start)])
     quiet_until = monotonic() + timeout
     while start < end:
-        # `consume` waits for a full batch or its whole timeout: so it is called for short ones.
-        messages = consumer.consume(batch, timeout=0.05)
+        messages = take(consumer, batch, 0.05)
         refuse_denied(messages)
-        records = [record_of(message) for message in messages if message.error() is None]
-        if wanted := [record for record in records if record.offset < end]:
+        read = [message for message in messages if message.error() is None]
+        if wanted := [message for message in read if _offset(message) < end]:
             yield wanted
-        if records:
-            start = records[-1].offset + 1
+        if read:
+            start = _offset(read[-1]) + 1
             quiet_until = monotonic() + timeout
-        if any(_is_end_of(place, message) for message in messages):
+        if any(_is_end_of(place, message, end) for message in messages):
             # The last offsets may hold no record, and this is said once.
             return
         if monotonic() > quiet_until:
             raise TimeoutError
 
 
-def _is_end_of(place: TopicPartition, message: Message) -> bool:
+def take(consumer: Consumer, most: int, timeout: float) -> list[Message]:
+    """The first message that comes within `timeout` seconds, and what else is there by then.
+
+    So a batch has no more bytes than a client's queue (`transport.clients`): to wait for a full one
+    would be to take from the queue while it is filled anew.
+
+    Raises:
+        KafkaException: nothing can be read.
+    """
+    first = consumer.poll(timeout)
+    if first is None:
+        return []
+    return [first, *consumer.consume(most - 1, timeout=0)] if most > 1 else [first]
+
+
+def _is_end_of(place: TopicPartition, message: Message, end: int) -> bool:
     trouble = message.error()
     if trouble is None or trouble.code() != KafkaError._PARTITION_EOF:
         return False
-    return (message.topic(), message.partition()) == place
+    # A new leader may know less of its end than the former one for a moment (KIP-207).
+    return (message.topic(), message.partition()) == place and _offset(message) >= end
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    assert offset is not None  # noqa: S101 what a consumer gives has one
+    return offset

@@ -12,8 +12,15 @@ from confluent_kafka import Message as KafkaMessage
 from domain.contracts import AuthorizationFailed, Contract, Event, Message, payload_of
 from domain.errors import MalformedRecord
 from domain.identity import message_id_of
-from transport.codec import decode, encode, type_name
-from transport.envelope import UNREADABLE, Envelope, Headers, from_headers, to_headers
+from transport.codec import decode, decode_incoming, encode, type_name
+from transport.envelope import (
+    UNREADABLE,
+    Envelope,
+    Headers,
+    attributes_of,
+    envelope_of,
+    to_headers,
+)
 from transport.topics import topic_of
 
 
@@ -88,17 +95,35 @@ def record_of(message: KafkaMessage) -> Record:
 
 
 def understand(record: Record) -> Delivery:
-    """Decode a record's envelope and body, and check that they agree.
+    """Decode the envelope and body of a record that comes in, and check that they agree.
+
+    Raises:
+        UnknownType: there is no contract of the record's type.
+        MalformedRecord: envelope, body or key break the contract.
+        OutOfBounds: customer id, time or amount is beyond its bounds.
+    """
+    return _understand(record, decode_incoming, kept=False)
+
+
+def understand_kept(record: Record) -> Delivery:
+    """Decode a record that was taken in before, perhaps by earlier rules, as `understand` does.
 
     Raises:
         UnknownType: there is no contract of the record's type.
         MalformedRecord: envelope, body or key break the contract.
     """
-    envelope = from_headers(record.headers)
-    payload = decode(envelope.type, record.value)
+    return _understand(record, decode, kept=True)
+
+
+def _understand(
+    record: Record, read: Callable[[str, bytes | None], Contract], *, kept: bool
+) -> Delivery:
+    attributes = attributes_of(record.headers)
+    payload = read(attributes["ce_type"], record.value)
     if isinstance(payload, AuthorizationFailed):
-        return Delivery(record, envelope, payload)
+        return Delivery(record, envelope_of(attributes, None, kept=kept), payload)
     spoken = payload_of(payload)
+    envelope = envelope_of(attributes, spoken.ordered_at, kept=kept)
     if envelope.correlation_id != spoken.order_id:
         raise MalformedRecord(
             f"ce_correlationid says order {envelope.correlation_id!r}, "

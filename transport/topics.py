@@ -61,6 +61,12 @@ TOPICS = (
     Topic(REPORTING_REQUESTS, "messages", (RecordRevenue,)),
 )
 
+ALL_TOPICS = (
+    *(topic.name for topic in TOPICS),
+    *(f"{topic.name}{DEAD_LETTER}" for topic in TOPICS),
+)
+"""The names of all topics of the project, those of dead letters at the end."""
+
 _TOPIC_OF = {contract: topic.name for topic in TOPICS for contract in topic.carries}
 
 
@@ -74,13 +80,21 @@ def dead_letter_topic(topic: str) -> str:
     return f"{topic}{DEAD_LETTER}"
 
 
-def topic_config(replication: int, retention_days: int) -> dict[str, str]:
-    """How a topic of ours keeps its records, with `replication` copies of each."""
-    return {
+def topic_config(topic: str, replication: int, retention_days: int) -> dict[str, str]:
+    """How a topic of ours keeps its records, with `replication` copies of each.
+
+    All that can lose records is said, so that a broker's own settings change nothing.
+    """
+    config = {
         "retention.ms": str(retention_days * 24 * 3600 * 1000),
+        "retention.bytes": "-1",
         "cleanup.policy": "delete",
         "min.insync.replicas": str(max(1, replication - 1)),
+        "unclean.leader.election.enable": "false",
     }
+    if topic.endswith(DEAD_LETTER):
+        config["max.message.bytes"] = str(MAX_RECORD_BYTES)
+    return config
 
 
 def create_topics(
@@ -95,19 +109,14 @@ def create_topics(
             partition depends on their number, so it can't be changed under recorded orders.
     """
     admin = admin_client(servers)
-    config = topic_config(replication, retention_days)
     wanted = {topic.name: partitions for topic in TOPICS}
     wanted |= {dead_letter_topic(topic.name): 1 for topic in TOPICS}
     _check_partitions(servers, admin, wanted)
     created = []
-    letters = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     requests = admin.create_topics(
         [
             NewTopic(
-                name,
-                count,
-                replication,
-                config=config | letters if name.endswith(DEAD_LETTER) else config,
+                name, count, replication, config=topic_config(name, replication, retention_days)
             )
             for name, count in wanted.items()
         ]

@@ -158,7 +158,7 @@ def _fresh_topics(servers: Servers) -> None:
     groups = [f"shop-{name}" for name in SERVICES]
     for answer in admin.delete_consumer_groups(groups).values():
         _ignore_failure(answer)
-    create_topics(servers, 4, 1, 1)
+    create_topics(servers, 4, 1, 3650)
 
 
 def _wait_for_groups(servers: Servers) -> None:

@@ -78,7 +78,7 @@ def floor(settings: Settings, name: str) -> tuple[Spent, float]:
         messages = consumer.consume(settings.batch, timeout=settings.batch_within)
         records = [record_of(message) for message in messages if message.error() is None]
         if records:
-            if handle_batch(service, records, datetime.now(UTC), spent):
+            if handle_batch(service, records, spent=spent):
                 relay.drain()
             consumer.commit(asynchronous=False)
     consumer.close()

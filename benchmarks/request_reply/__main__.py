@@ -160,7 +160,7 @@ def main() -> None:
         servers = broker.start().bootstrap_servers
         assert servers is not None
         try:
-            create_topics(servers, 4, 1, 1)
+            create_topics(servers, 4, 1, 3650)
             _wait_for_leaders(servers, PAYMENT_REPLIES)
             settings = Settings(home=Path(folder) / "home", bootstrap_servers=servers)
             for number in range(chosen.rounds):

@@ -17,7 +17,7 @@ export KAFKA_LOG4J_OPTS="-Dlog4j2.configurationFile=file://$here/log4j2.properti
 
 # It would print the keys that it makes of the password.
 /opt/kafka/bin/kafka-storage.sh format --ignore-formatted --config "$properties" \
-    --cluster-id b3JkZXItdG8tcmV2ZW51ZQ \
+    --cluster-id "$(cat /run/secrets/broker/cluster_id)" \
     --add-scram "SCRAM-SHA-512=[name=admin,password=$(cat /run/secrets/broker/kafka_sasl_password)]" \
     >/dev/null
 exec /opt/kafka/bin/kafka-server-start.sh "$properties"

@@ -21,6 +21,7 @@ _SERVICE: Tables = {
     "cluster": "SI",
     "outbox": "SIU",
     "positions": "SIU",
+    "topics": "SIU",
     "workers": "SIUD",
 }
 _PROJECTIONS = (
@@ -48,6 +49,8 @@ _SERVICES: dict[str, dict[str, Tables]] = {
             "positions": "SIU",
             "projected": "SIU",
             "replayed": "SIUD",
+            "set_aside": "SIUD",
+            "stopped": "SID",
             "workers": "SIUD",
             **dict.fromkeys(_PROJECTIONS, "SIUD"),
             **{f"{name}_replay": "SIUT" for name in _PROJECTIONS},
@@ -62,6 +65,7 @@ _DESKS: dict[str, Tables] = {
         "letters": "SI",
         "outbox": "SIU",
         "positions": "SIU",
+        "topics": "SIU",
     },
     "proofs": {"alembic_version": "S", "cluster": "SI", "proofs": "SI"},
 }
@@ -79,7 +83,10 @@ RIGHTS: Mapping[str, Mapping[str, Tables]] = {
     **_SERVICES,
     "dashboard": {
         "report": {
-            **dict.fromkeys(("alembic_version", "positions", "projected", "workers"), "S"),
+            **dict.fromkeys(
+                ("alembic_version", "positions", "projected", "set_aside", "stopped", "workers"),
+                "S",
+            ),
             **dict.fromkeys(_PROJECTIONS, "S"),
             **dict.fromkeys(VIEWS.values(), "S"),
         }

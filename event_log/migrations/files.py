@@ -1,20 +1,21 @@
 """Migrates SQLite files: each alone, with nobody else in it, and a copy of it beside it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
 from sqlalchemy import Engine, NullPool, StaticPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import StoreError
-from event_log.database import reason
+from event_log.database import Database, reason
+from event_log.holding import HELD_FOR_SECONDS, still_held
 from event_log.migrations.migrated import Migrated
-from event_log.migrations.recognition import find_revision
-from event_log.migrations.running import upgrade_found
+from event_log.migrations.running import find_revision, upgrade
+from event_log.sqlite import SqliteFile
+from transport.private_files import make_file
 
 ALONE_WITHIN_SECONDS = 5.0
 """How long others may still have a file open: who only looks is soon done, a service is not."""
@@ -26,19 +27,19 @@ def look_at_file(file: Path, database: str) -> Migrated:
     """What migrating a file would do; nothing is changed.
 
     Raises:
-        StoreError: it is none of ours, of a newer program, or can't be read.
+        StoreError: it is none of ours, of another version's, or can't be read.
     """
     engine = create_engine("sqlite://", creator=lambda: _read_only(file), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            found = find_revision(connection, file, database)
+            found = find_revision(connection, file)
     except (DBAPIError, sqlite3.Error) as error:
         raise StoreError(f"database {file} can't be read: {reason(error)}") from error
     return Migrated(database, str(file), found)
 
 
-def migrate_file(file: Path, database: str) -> Migrated:
-    """Bring a file to this program's revision.
+def migrate_file(file: Path, database: str, make: Callable[[Path], Database]) -> Migrated:
+    """Bring a file to this program's revision; an empty one is given its tables.
 
     It is copied first, and either changed as a whole or not at all. Nobody has it open meanwhile:
     whoever tries then waits, as for any lock. Two that migrate it wait for one another.
@@ -46,26 +47,34 @@ def migrate_file(file: Path, database: str) -> Migrated:
     Args:
         file: the file, which is there.
         database: which database it is.
+        make: opens such a database, and makes its tables.
 
     Raises:
-        StoreError: a process has it open, it is none of ours, of a newer program, or can't be
+        StoreError: a process has it open, it is none of ours, of another version's, or can't be
             copied or changed; it is as it was.
     """
-    with FileLock(f"{file}.migrate"):
+    backend = SqliteFile(file)
+    with backend.alone(None, "migrate", within=HELD_FOR_SECONDS) as held:
+        if not held:
+            holder = backend.holder(None, "migrate")
+            raise still_held("migrate", file, HELD_FOR_SECONDS, holder)
         looked = look_at_file(file, database)
         if looked.is_current:
             return looked
+        if looked.found is None:
+            make(file).close()
+            return Migrated(database, str(file), None, done=True)
         with _alone_with(file) as connection:
             # The copy comes after the lock: what was committed before is in it.
-            copy = None if looked.found is None else _copy(connection, file, looked.found)
-            kept = f"; it is as it was, and {copy} is a copy" if copy else ""
+            copy = _copy(connection, file, looked.found)
             engine = _engine_of(connection)
             try:
                 with engine.begin() as transaction:
-                    upgrade_found(transaction, file, database)
+                    upgrade(transaction, database)
             except (DBAPIError, sqlite3.Error) as error:
                 raise StoreError(
-                    f"database {file} can't be migrated: {reason(error)}{kept}"
+                    f"database {file} can't be migrated: {reason(error)}; it is as it was, and "
+                    f"{copy} is a copy"
                 ) from error
         return Migrated(database, str(file), looked.found, done=True, copy=copy)
 
@@ -105,6 +114,7 @@ def _is_busy(error: BaseException) -> bool:
 
 def _copy(connection: sqlite3.Connection, file: Path, found: str) -> Path:
     copy = _name_of_copy(file, found)
+    make_file(copy)
     try:
         with closing(sqlite3.connect(copy)) as target:
             connection.backup(target)
@@ -117,7 +127,6 @@ def _copy(connection: sqlite3.Connection, file: Path, found: str) -> Path:
     if said != "ok":
         copy.unlink()
         raise StoreError(f"database {file} is damaged, and is not migrated: {said}")
-    copy.chmod(file.stat().st_mode)
     return copy
 
 

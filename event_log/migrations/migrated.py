@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from event_log.revisions import CURRENT
+from event_log import revisions
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class Migrated:
     @property
     def is_current(self) -> bool:
         """Whether it had this program's tables before."""
-        return self.found == CURRENT
+        return self.found == revisions.CURRENT

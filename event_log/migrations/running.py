@@ -4,43 +4,43 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
-from event_log.migrations.recognition import find_revision
-from event_log.revisions import CURRENT, revision
+from event_log import revisions
+
+VERSIONS = Path(__file__).parent / "versions"
+"""The folder of the revisions."""
 
 
-def upgrade_found(connection: Connection, place: object, database: str) -> None:
-    """Upgrade a database from wherever it is to this program's revision.
+def find_revision(connection: Connection, place: object) -> str | None:
+    """The revision that a database is at; `None` where it is empty.
 
     Args:
-        connection: a transaction that holds the write lock; nothing is committed here.
+        connection: a connection to it.
         place: where it is, for messages.
-        database: which database it is.
 
     Raises:
-        StoreError: it is none of ours, or of a program after this one.
+        StoreError: it is none of ours, of an earlier version, or of a program after this one.
     """
-    found = find_revision(connection, place, database)
-    upgrade(connection, database, at=None if revision(connection) else found)
+    found = revisions.known(connection, place)
+    if found is None and inspect(connection).get_table_names():
+        raise revisions.unnumbered(place)
+    return found
 
 
-def upgrade(
-    connection: Connection, database: str, *, at: str | None = None, to: str = CURRENT
-) -> None:
-    """Upgrade a database's tables.
+def upgrade(connection: Connection, database: str) -> None:
+    """Upgrade a database from the revision that it is at to this program's.
 
     Args:
         connection: a transaction that holds the write lock; nothing is committed here.
         database: which database it is, by name.
-        at: the revision that it is at, where it has no note of it; `None` where it has, or is
-            empty.
-        to: the revision that it is to be at.
     """
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    for name, folder in (
+        ("script_location", Path(__file__).parent),
+        ("version_locations", VERSIONS),
+    ):
+        config.set_main_option(name, str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
     config.attributes.update(connection=connection, database=database)
-    if at is not None:
-        command.stamp(config, at)
-    command.upgrade(config, to)
+    command.upgrade(config, revisions.CURRENT)

@@ -33,8 +33,10 @@ def chart(found: Report, by: By) -> alt.Chart:
     # A click on a bar tells the page the month; it is the field that days and months have.
     at = alt.selection_point(name="at", fields=["month"], on="click", clear="dblclick")
     one = minor_units_in_one(found.currency)
+    # A height is drawn, not read: no whole number that a chart's formats have is large enough.
+    pieces = [{**asdict(bar), "cents": float(bar.cents)} for bar in bars(found, by)]
     made: alt.Chart = (
-        alt.Chart(pd.DataFrame([asdict(bar) for bar in bars(found, by)]))
+        alt.Chart(pd.DataFrame(pieces))
         .mark_bar(cursor="pointer")
         .add_params(at)
         .encode(

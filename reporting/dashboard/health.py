@@ -106,7 +106,10 @@ def _say_what_is_wrong(health: Health) -> None:
     others = [each for each in health.wrong if each != health.broker_trouble]
     if others:
         st.error("\n".join(f"- {plain(each)}" for each in others))
-    if not health.wrong:
+    if health.waits is not None:
+        said = plain(health.waits)
+        st.warning(f"{said[:1].upper()}{said[1:]}.")
+    elif not health.wrong:
         st.caption("Nothing is wrong.")
 
 

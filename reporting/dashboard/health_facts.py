@@ -65,7 +65,7 @@ class Health:
     """What one look found.
 
     `broker` is where it is, `broker_trouble` why it doesn't answer; `wrong` has a sentence for all
-    that is wrong.
+    that is wrong, and `waits` one that says where new orders would wait.
     """
 
     looked_at: datetime
@@ -74,3 +74,4 @@ class Health:
     services: Sequence[ServiceHealth]
     letters: Letters
     wrong: Sequence[str] = ()
+    waits: str | None = None

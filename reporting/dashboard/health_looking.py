@@ -16,6 +16,7 @@ from reporting.projections import all_projections
 from reporting.projector import ProjectedRow, live
 from reporting.proofs import Proved, newest
 from reporting.read_only import ReadOnlyDatabase, look_up
+from reporting.set_aside import SetAsideRow, StoppedRow, all_aside, stopped
 
 ROWS_SHOWN = 100
 
@@ -64,6 +65,10 @@ def look_how_far(sources: Sources) -> Reached:
     projections: tuple[tuple[str, int], ...] = ()
     try:
         projections = _positions(sources.projections)
+        if stop := look_up(sources.projections, stopped, StoppedRow):
+            troubles.append(f"{stop[0].upper()}{stop[1:]}.")
+        left_out = look_up(sources.projections, all_aside, SetAsideRow) or ()
+        troubles += [f"Of the event log, {each}." for each in left_out]
     except (SQLAlchemyError, OSError) as error:
         troubles.append(f"The projections can't be read at the moment: {reason(error)}.")
     return Reached(log, projections, tuple(troubles))

@@ -7,13 +7,14 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import ShopError
-from event_log.database import reason
+from event_log.database import Database, reason
 from event_log.log import last_position
 from reporting.dashboard.sources import Sources
 from reporting.figure import Stamp, stamp
 from reporting.history import position_at, recorded_at, report_at
 from reporting.read_only import ReadOnlyDatabase
 from reporting.report import LateMonth, Report
+from reporting.set_aside import aside_in
 
 LOOK_AGAIN_SECONDS = 1.0
 
@@ -72,13 +73,22 @@ def choose(sources: Sources) -> Then | None:
             ends = (1, last_position(log))
             st.session_state[_BOUNDS] = bounds(*(recorded_at(log, end) for end in ends))
         at = _slider(st.session_state[_BOUNDS])
-        position = position_at(log, at.replace(tzinfo=UTC))
+        position = _position(sources, log, at)
         found, late = report_at(log, projections, position, sources.currency)
-        return Then(at, found, late, stamp(log, position, sources.currency))
+        stamped = stamp(log, position, sources.currency, aside_in(projections))
+        return Then(at, found, late, stamped)
     except (SQLAlchemyError, ShopError) as error:
         st.warning(f"The event log can't be read at the moment: {reason(error)}.")
         _look_again(sources)
         return None
+
+
+def _position(sources: Sources, log: Database, at: datetime) -> int:
+    # The slider ends at the step after the last record, which need not be over yet.
+    moment = at.replace(tzinfo=UTC)
+    if moment >= datetime.now(UTC):
+        return last_position(log)
+    return position_at(log, moment, sources.written)
 
 
 def _slider(within: Bounds) -> datetime:

@@ -5,7 +5,7 @@ event which says what caused it tells of the message by its id, exactly.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.contracts import (
@@ -28,6 +28,7 @@ from transport.topics import REPORTING_REQUESTS
 ORDER, PAYMENT, WAREHOUSE = "the order service", "the payment service", "the warehouse"
 
 _SOURCES = {"/shop/order": ORDER, "/shop/payment": PAYMENT, "/shop/warehouse": WAREHOUSE}
+_DECISIONS = ("AuthorizationAccepted", "AuthorizationDeclined")
 _RANK = {"NewOrder": 0, "AuthorizationAccepted": 1, "AuthorizationDeclined": 1, "OrderShipped": 2}
 
 
@@ -44,7 +45,7 @@ class Step:
     """One step of an order.
 
     `id` is the event's or the message's. `position` is `None` for a message, which isn't in the
-    log; `told` are sentences about it, and `late` one that says so if it was recorded late.
+    log; `told` are sentences about it, and `late` one that says so if it came late to the report.
     `fields` are names and values as they are recorded.
     """
 
@@ -77,8 +78,14 @@ class _Ids:
         self.ship = message_id(ShipOrder, order_id)
 
 
-def steps(order_id: str, events: Iterable[RecordedEvent]) -> list[Step]:
-    """The steps of an order in the order of cause and effect, from its events in the log."""
+def steps(order_id: str, events: Iterable[RecordedEvent], *, loaded: bool = False) -> list[Step]:
+    """The steps of an order in the order of cause and effect, from its events in the log.
+
+    Args:
+        order_id: the order.
+        events: its events.
+        loaded: whether its month was loaded from the past: then no step of it is late.
+    """
     ids = _Ids(order_id)
     found = sorted(events, key=lambda event: (_RANK.get(_name(event), 3), event.position))
     positions = {event.event_id: event.position for event in found}
@@ -86,7 +93,8 @@ def steps(order_id: str, events: Iterable[RecordedEvent]) -> list[Step]:
     for event in found:
         before = _messages_before(event, ids, positions)
         told += (each for each in before if each.id not in {known.id for known in told})
-        told.append(_of_event(event, ids, positions, {each.id for each in told}))
+        step = _of_event(event, ids, positions, {each.id for each in told})
+        told.append(replace(step, late=None) if loaded else step)
     return told
 
 
@@ -254,6 +262,9 @@ def _said(event: RecordedEvent) -> tuple[str, ...]:
 
 
 def _late(event: RecordedEvent) -> str | None:
+    if _name(event) not in _DECISIONS:
+        # An order is in the report by its decision; it may well be shipped a month later.
+        return None
     ordered, recorded = format_time(event.business_time), format_time(event.recorded_time)
     if not is_late(ordered, recorded):
         return None

@@ -59,7 +59,7 @@ def show(sources: Sources) -> None:
 def _ask(currency: str) -> None:
     """The fields to find orders by; the address has what they say."""
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        _text("Order id", "order", 357, "CDNOW_master/17")
+        _text("Order id", "order", 357, "CDNOW_master/00001/19970101/1/11.77")
         _text("Customer", "customer", 170, "00042")
         _text("Month", "month", 170, "1997-03")
         _day("From", "from")
@@ -169,12 +169,7 @@ def _found(sources: Sources) -> None:
 def _nothing(address: dict[str, str], *, anything: bool) -> str:
     if int(address.get("page", "1")) > 1 or not anything:
         return "There are no orders on this page any more: go back to newer ones."
-    hint = (
-        " A customer's id is written with all its digits, such as 00042."
-        if "customer" in address
-        else ""
-    )
-    return f"**No order is like that.** Change what you ask for, or clear it.{hint}"
+    return "**No order is like that.** Change what you ask for, or clear it."
 
 
 def _say_trouble(trouble: str | None, *, shown: bool) -> None:
@@ -205,8 +200,9 @@ def _one(sources: Sources) -> None:
         st.text(order_id)
         st.info(
             "Look at its id again: it is written as the order was placed, such as "
-            "CDNOW_master/17. An order that was placed just now appears here by itself as soon "
-            "as the event log has it. Or go back, and find it by its customer or its day."
+            "CDNOW_master/00001/19970101/1/11.77. An order that was placed just now appears here "
+            "by itself as soon as the event log has it. Or go back, and find it by its customer or "
+            "its day."
         )
 
 
@@ -221,4 +217,9 @@ def _story(known: Looked, story: Story) -> None:
     said = style(story.order_id, known.events)
     if said is not None:
         st.write(said)
-    st.html(timeline(steps(story.order_id, known.events)))
+    if known.loaded:
+        month = story.ordered_at[:7]
+        st.caption(
+            f"Loaded from the past: nothing of {month} was recorded before the month was over."
+        )
+    st.html(timeline(steps(story.order_id, known.events, loaded=known.loaded)))

@@ -11,6 +11,7 @@ from datetime import date
 from urllib.parse import urlencode
 
 from domain.contracts import Reason
+from domain.customers import canonical
 from domain.errors import MoneyError
 from domain.money import MAX_MINOR_UNITS, parse_amount
 from domain.order import OrderState
@@ -94,7 +95,9 @@ def asked_for(address: Mapping[str, str], currency: str) -> tuple[Asked, list[st
         wrong.append("The amount that is asked for begins above its end.")
     kinds = _kinds(said, wrong)
     page = _page(said, wrong)
-    return Asked(currency, said.get("customer"), first, end, least, most, kinds, page), wrong
+    # People leave out zeros; what is no customer's id at all is looked for as it is, and not found.
+    customer = canonical(said.get("customer", "")) or said.get("customer")
+    return Asked(currency, customer, first, end, least, most, kinds, page), wrong
 
 
 def link(address: Mapping[str, str], **changed: str | None) -> str:
@@ -105,22 +108,21 @@ def link(address: Mapping[str, str], **changed: str | None) -> str:
 
 
 def _days(said: Mapping[str, str], wrong: list[str]) -> tuple[str | None, str | None]:
+    # All that is of a day, or of a month, has other text after it, and comes before a `U`.
     firsts, ends = [], []
     month = said.get("month")
     if month is not None:
         if _MONTH.match(month) is None or month < "0001":
             wrong.append(f"“{month}” is no month; one is written 1997-03.")
         else:
-            year, number = int(month[:4]), int(month[5:])
             firsts.append(f"{month}-01")
-            ends.append(f"{year + number // 12:04}-{number % 12 + 1:02}-01")
+            ends.append(f"{month}U")
     for name, found in (("from", firsts), ("to", ends)):
         text = said.get(name)
         day = None if text is None else day_of(text)
         if text is not None and day is None:
             wrong.append(f"“{text}” is no day; one is written 1997-03-28.")
         elif day is not None:
-            # All that is of a day has text after it, and comes before this one.
             found.append(day.isoformat() + ("" if name == "from" else "U"))
     first, end = max(firsts, default=None), min(ends, default=None)
     if first is not None and end is not None and first >= end:
@@ -142,7 +144,8 @@ def _amount(said: Mapping[str, str], name: str, currency: str, wrong: list[str])
         return None
     try:
         # As the page writes amounts: 1,234.50.
-        return parse_amount(re.sub(r"(?<=\d),(?=\d{3}(\D|\Z))", "", text), currency).cents
+        plain = re.sub(r"(?<=\d),(?=\d{3}(\D|\Z))", "", text)
+        return parse_amount(plain, currency, MAX_MINOR_UNITS).cents
     except MoneyError as error:
         wrong.append(f"{str(error)[0].upper()}{str(error)[1:]}.")
         return None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from event_log.database import reason, table_of
@@ -10,10 +10,12 @@ from event_log.log import EventRow, RecordedEvent
 from reporting.dashboard.orders_asked import Asked
 from reporting.dashboard.orders_found import Found, find, story_of
 from reporting.dashboard.sources import Sources
+from reporting.projections.late import LateRow
 from reporting.projections.stories import Story, StoryRow
 from reporting.read_only import ReadOnlyDatabase, look_up
+from reporting.revenue import RevenueRow
 
-_events = table_of(EventRow)
+_events, _late, _revenue = table_of(EventRow), table_of(LateRow), table_of(RevenueRow)
 
 
 _GONE = "they are not there any more"
@@ -30,9 +32,14 @@ class Orders:
 
 @dataclass(frozen=True)
 class Looked:
-    """One order's story and its events; what of the log can't be read is in `log_trouble`."""
+    """One order's story and its events; what of the log can't be read is in `log_trouble`.
+
+    `loaded` says that nothing of its month was recorded before the month was over: no figure that
+    was reported has changed by it.
+    """
 
     story: Story | None = None
+    loaded: bool = False
     events: tuple[RecordedEvent, ...] = ()
     empty: bool = False
     trouble: str | None = None
@@ -58,10 +65,12 @@ def look_at(sources: Sources, order_id: str) -> Looked:
     """One order."""
 
     def read(connection: Connection) -> Looked:
-        return Looked(story_of(connection, order_id))
+        story = story_of(connection, order_id)
+        return Looked(story, loaded=story is not None and _loaded(connection, story))
 
     try:
-        known = look_up(sources.projections, read, StoryRow) or Looked(empty=True)
+        tables = (StoryRow, RevenueRow, LateRow)
+        known = look_up(sources.projections, read, *tables) or Looked(empty=True)
     except (SQLAlchemyError, OSError) as error:
         return Looked(trouble=reason(error))
     story = known.story
@@ -71,14 +80,28 @@ def look_at(sources: Sources, order_id: str) -> Looked:
     try:
         events = events_at(ReadOnlyDatabase(sources.log), wanted)
     except (SQLAlchemyError, OSError, ValueError) as error:
-        return Looked(story, log_trouble=reason(error))
+        return replace(known, log_trouble=reason(error))
     missing = sorted(set(wanted) - {each.position for each in events})
     others = [each.position for each in events if each.correlation_id != order_id]
     trouble = None
     if missing or others:
         where = ", ".join(f"{each:,}" for each in missing or others)
         trouble = f"it doesn't have this order at position {where}; `shop prove` says what is wrong"
-    return Looked(story, events, log_trouble=trouble)
+    return replace(known, events=events, log_trouble=trouble)
+
+
+def _loaded(connection: Connection, story: Story) -> bool:
+    """Whether all of an order's month, in its currency, was recorded when the month was over."""
+    month = story.ordered_at[:7]
+    late = select(func.sum(_late.c.orders)).where(_late.c.month == month)
+    all_of_it = select(func.sum(_revenue.c.orders)).where(
+        _revenue.c.day >= f"{month}-01", _revenue.c.day <= f"{month}-31"
+    )
+    counts = [
+        connection.scalar(query.where(table.c.currency == story.currency))
+        for query, table in ((late, _late), (all_of_it, _revenue))
+    ]
+    return counts[0] is not None and counts[0] == counts[1]
 
 
 def after_orders(before: Orders, now: Orders) -> Orders:

@@ -11,6 +11,7 @@ from reporting.dashboard.looking import Seen, look, stamp_in_words
 from reporting.dashboard.orders_asked import asked_for
 from reporting.dashboard.orders_html import found_as_html
 from reporting.dashboard.orders_looking import look_for
+from reporting.dashboard.plain_text import plain
 from reporting.dashboard.revenue_html import late_as_html, month_as_html
 from reporting.dashboard.revenue_rows import (
     OUTCOMES,
@@ -19,6 +20,7 @@ from reporting.dashboard.revenue_rows import (
     changes,
     headline,
     label,
+    left_out_in_words,
     running,
 )
 from reporting.dashboard.revenue_rows import table as table_of_periods
@@ -88,6 +90,8 @@ def _watch(sources: Sources, drawn: Seen) -> None:
 
 
 def _say_trouble(seen: Seen) -> None:
+    if seen.stopped is not None:
+        st.error(f"{plain(seen.stopped[0].upper() + seen.stopped[1:])}.")
     if seen.trouble is None:
         return
     last = (
@@ -129,6 +133,8 @@ def _draw(whole: Report, late: tuple[LateMonth, ...], days: Days, sources: Sourc
     clicked = st.altair_chart(
         chart(shown, by), height=CHART_HEIGHT, key="chart", on_select="rerun", selection_mode="at"
     )
+    if by == "Month" and (gaps := left_out_in_words(found)):
+        st.caption(gaps)
     _draw_month(found, clicked, sources)
     lines = table_of_periods(shown, by)
     # The container scrolls, not the table: so a new table doesn't lose the reader's place.

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Literal
 
 from domain.money import MINOR_UNITS, format_amount
-from reporting.report import ACCEPTED, REASONS, Period, Report, sum_up
+from reporting.report import ACCEPTED, REASONS, Period, Report, follows, left_out, sum_up
 from reporting.revenue import Sum
 
 By = Literal["Month", "Day"]
@@ -16,6 +16,9 @@ OUTCOMES = (ACCEPTED, *REASONS)
 
 ALL = "all_orders"
 NO_SHARE = "–"
+
+MOST_NAMED = 3
+"""So many stretches of months without orders are named."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def changes(found: Report, month: str) -> list[Change] | None:
     if at == 0:
         return None
     before, after = found.months[at - 1], found.months[at]
+    if not follows(before.name, after.name):
+        return None
     currency = found.currency
 
     def amount(name: str, one: int, other: int, *, good: bool) -> Change:
@@ -169,6 +174,19 @@ def table(found: Report, by: By) -> Table:
         tuple(label(outcome) for outcome in (*OUTCOMES, ALL)),
         tuple(_line(period.name, period, found.currency) for period in _periods(found, by)),
         _line("Total", found.totals, found.currency),
+    )
+
+
+def left_out_in_words(found: Report) -> str | None:
+    """Which months without orders aren't shown, in a sentence; `None` if all are."""
+    stretches = left_out(found)
+    if not stretches:
+        return None
+    some = ", ".join(stretches[:MOST_NAMED])
+    more = len(stretches) - MOST_NAMED
+    return (
+        f"No order is of {some}{f' and {more:,} more stretches' if more > 0 else ''}: these months "
+        "are left out."
     )
 
 

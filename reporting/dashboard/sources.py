@@ -23,6 +23,7 @@ class Sources:
             the page says then what tells it.
         letter: what is in the open dead letter of a name; `None` if there is none any more.
         prover: proves in the background; `None` where that can't be asked for.
+        written: where the log is written, if `log` is a view of it.
     """
 
     log: Place
@@ -32,3 +33,4 @@ class Sources:
     health: Callable[[], Health | None] | None = lambda: None
     letter: Callable[[str], LetterText | None] = lambda name: None
     prover: Prover | None = None
+    written: Place | None = None

@@ -6,6 +6,7 @@ from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
 from event_log.database import Int64
+from event_log.sums import Whole
 from reporting.projection import Projection, Told
 
 
@@ -22,7 +23,7 @@ class CustomerRow(SQLModel, table=True):
     first_purchase: str | None
     orders: int = Field(sa_type=Int64)
     repeat_purchases: int = Field(sa_type=Int64)
-    accepted_cents: int = Field(sa_type=Int64)
+    accepted_cents: int = Field(sa_type=Whole)
     last_purchase: str | None
 
 
@@ -44,7 +45,7 @@ SELECT customer_id, currency,
     count(*) AS orders,
     CASE WHEN count(*) FILTER (WHERE accepted) = 0 THEN 0
         ELSE count(*) FILTER (WHERE accepted) - 1 END AS repeat_purchases,
-    CAST(coalesce(sum(cents) FILTER (WHERE accepted), 0) AS BIGINT) AS accepted_cents,
+    summed(CASE WHEN accepted THEN cents END) AS accepted_cents,
     max(business_time) FILTER (WHERE accepted) AS last_purchase
 FROM (
     SELECT said ->> 'customer_id' AS customer_id,

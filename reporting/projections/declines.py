@@ -6,6 +6,7 @@ from sqlmodel import Field, SQLModel
 
 from domain.contracts import AuthorizationDeclined
 from event_log.database import Int64
+from event_log.sums import Whole
 from reporting.projection import Projection, Told
 
 
@@ -17,7 +18,7 @@ class DeclinesRow(SQLModel, table=True):
     currency: str = Field(primary_key=True)
     reason: str = Field(primary_key=True)
     orders: int = Field(sa_type=Int64)
-    cents: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Whole)
 
 
 class Declines(NamedTuple):
@@ -35,7 +36,7 @@ SELECT substr(business_time, 1, 7) AS month,
     said -> 'amount' ->> 'currency' AS currency,
     said ->> 'reason' AS reason,
     count(*) AS orders,
-    CAST(sum(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS BIGINT) AS cents
+    summed(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS cents
 FROM (
     SELECT business_time, said(body) AS said FROM event_log
     WHERE position <= :position AND type = 'shop.AuthorizationDeclined'

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlmodel import Field, SQLModel
 
 from event_log.database import Int64
+from event_log.sums import Whole
 from reporting.projection import Projection, Told
 from reporting.projections.revenue import alone as revenue_of
 
@@ -26,7 +27,7 @@ class GrowthRow(SQLModel, table=True):
     currency: str = Field(primary_key=True)
     outcome: str = Field(primary_key=True)
     orders: int = Field(sa_type=Int64)
-    cents: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Whole)
 
 
 class Growth(NamedTuple):
@@ -48,7 +49,7 @@ SELECT substr(CAST(1000000000000 + (position - 1) / 1000 AS TEXT), 2) AS part,
     said -> 'amount' ->> 'currency' AS currency,
     coalesce(said ->> 'reason', 'accepted') AS outcome,
     count(*) AS orders,
-    CAST(sum(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS BIGINT) AS cents
+    summed(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS cents
 FROM (
     SELECT position, recorded_time, business_time, said(body) AS said FROM event_log
     WHERE position <= :position

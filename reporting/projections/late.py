@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlmodel import Field, SQLModel
 
 from event_log.database import Int64
+from event_log.sums import Whole
 from reporting.projection import Projection, Told
 from reporting.projections.revenue import alone as revenue_of
 
@@ -21,7 +22,7 @@ class LateRow(SQLModel, table=True):
     recorded: str = Field(primary_key=True)
     outcome: str = Field(primary_key=True)
     orders: int = Field(sa_type=Int64)
-    cents: int = Field(sa_type=Int64)
+    cents: int = Field(sa_type=Whole)
 
 
 class Late(NamedTuple):
@@ -36,7 +37,7 @@ class Late(NamedTuple):
 
 
 CHECK = """
-SELECT month, currency, recorded, outcome, count(*) AS orders, CAST(sum(cents) AS BIGINT) AS cents
+SELECT month, currency, recorded, outcome, count(*) AS orders, summed(cents) AS cents
 FROM (
     SELECT substr(business_time, 1, 7) AS month,
         said -> 'amount' ->> 'currency' AS currency,

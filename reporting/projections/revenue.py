@@ -10,7 +10,7 @@ SELECT substr(business_time, 1, 10) AS day,
     CASE type WHEN 'shop.AuthorizationAccepted' THEN 'accepted'
         ELSE said ->> 'reason' END AS outcome,
     count(*) AS orders,
-    CAST(sum(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS BIGINT) AS cents
+    summed(CAST(said -> 'amount' ->> 'cents' AS BIGINT)) AS cents
 FROM (
     SELECT type, business_time, said(body) AS said FROM event_log
     WHERE position <= :position

@@ -30,7 +30,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     folder = tmp_path_factory.mktemp("secured")
     with secured_broker(folder) as made:
         admin = made.servers("admin")
-        create_topics(admin, 4, 1, 1)
+        create_topics(admin, 4, 1, 3650)
         set_passwords(admin, {each: made.password(each) for each in Principal})
         make_so(admin, difference(admin, rights()))
         yield made

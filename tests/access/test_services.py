@@ -242,4 +242,4 @@ class TestTheOtherWay:
 
 def an_order(order_id: str) -> NewOrder:
     now = datetime(1998, 1, 1, tzinfo=UTC)
-    return NewOrder(order_id, "42", now, Money(100, "USD"), 1, house_address("42"))
+    return NewOrder(order_id, "00042", now, Money(100, "USD"), 1, house_address("42"))

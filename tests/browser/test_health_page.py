@@ -93,6 +93,12 @@ def test_services_are_told_of_without_a_broker(page) -> None:
     assert found[-1][2:4] != ["?", "never"]
 
 
+def test_new_orders_wait_while_no_service_runs(page) -> None:
+    """The recorder was here until some seconds ago."""
+    expect(page.get_by_text("No service runs: new orders wait until")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Nothing is wrong.")).to_have_count(0)
+
+
 def test_dead_letters_are_listed_and_looked_into_harmlessly(page) -> None:
     expect(page.get_by_text("52 dead letters are open; the newest 50 are listed.")).to_be_visible()
     found = rows_of(page, "Open dead letters")

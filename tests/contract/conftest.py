@@ -17,6 +17,7 @@ from reporting.read_only import ReadOnlyDatabase
 from services.batch import handle_batch
 from services.recorder import RecorderService
 from tests import expected
+from tests.contract.next_version import NextVersion
 from tests.contract.server import PostgresServer
 from tests.contract.stack import Stack, new_stack
 from tests.contract.world import World, copied, empty, settled
@@ -127,6 +128,12 @@ def _server_of(request: pytest.FixtureRequest, kind: str | None = None) -> Postg
         return None
     server: PostgresServer = request.getfixturevalue("server")
     return server
+
+
+@pytest.fixture
+def next_version(tmp_path_factory: pytest.TempPathFactory) -> NextVersion:
+    """A version after this one."""
+    return NextVersion(tmp_path_factory.mktemp("next"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import itertools
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Stack:
     database: str
     folder: Path
     owner: str = "shop"
+    version: Mapping[str, str] = field(default_factory=dict)
+    """What processes of another version are started with."""
     passwords: dict[str, str] = field(default_factory=dict)
 
     def write(self, principal: str, password: str) -> None:
@@ -38,7 +41,7 @@ class Stack:
 
     def migrate(self, *, principals: bool = True) -> Home:
         """What `shop migrate` is run in."""
-        settings = self.server.settings(self.database, self.owner)
+        settings = {**self.server.settings(self.database, self.owner), **self.version}
         if principals:
             settings["SHOP_PRINCIPALS"] = str(self.folder / "principals")
         return Home(self.folder, settings)

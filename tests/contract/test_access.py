@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from cli.databases import OPENED
 from event_log.access.rights import RIGHTS, VERBS, as_markdown, role_of
-from event_log.migrations.recognition import DATABASES
 from tests.conftest import ROOT
 from tests.contract.stack import Stack, tables_of
 
@@ -49,8 +49,8 @@ NEVER_IN = (
 
 def test_each_cell_of_the_table_is_what_the_role_can_do(stack: Stack) -> None:
     tables = tables_of(stack)
-    assert set(tables) == set(DATABASES)
-    named = {schema: set() for schema in DATABASES}
+    assert set(tables) == set(OPENED)
+    named = {schema: set() for schema in OPENED}
     for schemas in RIGHTS.values():
         for schema, rights in schemas.items():
             named[schema] |= set(rights)
@@ -77,7 +77,7 @@ def test_each_cell_of_the_table_is_what_the_role_can_do(stack: Stack) -> None:
                         wrong.append((principal, schema, table, statement))
             wrong += [
                 (principal, schema, statement)
-                for schema in (*DATABASES, "public")
+                for schema in (*OPENED, "public")
                 for statement in NEVER_IN
                 if allowed(connection, sql.SQL(statement).format(sql.Identifier(schema)))
             ]

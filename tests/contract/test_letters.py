@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import MalformedRecord, ShopError
@@ -81,3 +82,35 @@ def test_letters_are_kept_for_good(desk: LetterDesk, table: str) -> None:
         desk.database.transaction() as connection,
     ):
         connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608
+
+
+def test_letters_of_a_topic_made_anew_are_others_and_keep_their_names(places: Places) -> None:
+    """The same offset of two topics of one name: the first keeps the short name for good."""
+    desk = LetterDesk(places.of("dead_letters"))
+    record = Record("orders", 2, 17, b"00042", b"first", ())
+    other, why = replace(record, value=b"second"), MalformedRecord("why")
+    former, later = "A" * 22, "B" * 22
+    outs = [
+        dead_letter(record, "payment", why, NOW, former),
+        dead_letter(other, "payment", why, NOW, later),
+        dead_letter(record, "order", why, NOW, former),
+    ]
+    letters = [
+        read_letter(Record(out.topic, 0, number, out.key, out.body, tuple(out.headers)))
+        for number, out in enumerate(outs)
+    ]
+
+    def keep(connection: Connection) -> None:
+        keep_letters(connection, letters)
+        keep_letters(connection, letters)
+
+    desk.database.in_transaction(keep)
+    first, second = desk.letters()
+    assert (first.name, first.letter.body, len(first.refusals)) == ("orders/2/17", b"first", 2)
+    assert (second.name, second.letter.body) == (f"orders/2/17@{later}", b"second")
+    desk.drop([second.name], "not ours", NOW)
+    assert desk.letter("orders/2/17").state is LetterState.OPEN
+    assert desk.letter(second.name).state is LetterState.DROPPED
+    with pytest.raises(ShopError, match="no letter"):
+        desk.letter(f"orders/2/17@{former}")
+    desk.database.close()

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from event_log.database import Database, table_of
+from event_log.holding import process_name
 from event_log.inbox import PositionRow, advance, next_offsets
 from event_log.log import EventRow, last_position
 from event_log.postgres import PostgresSchema
@@ -19,7 +20,7 @@ from reporting.dashboard.sources import Sources
 from reporting.projections import all_projections
 from reporting.projector import open_projections
 from reporting.read_only import ReadOnlyDatabase, has_tables, look_up
-from services.heartbeat import Heartbeat, HeartbeatRow, beating, beats, process_name
+from services.heartbeat import Heartbeat, HeartbeatRow, beating, beats
 from tests.contract.conftest import Places
 from tests.contract.server import PostgresServer
 from tests.contract.world import World
@@ -222,7 +223,7 @@ class TestPages:
         found = Sources(place, place, "USD", place)
         assert look(found, Seen()) == Seen()
         assert look_for(found, Asked("USD")).empty
-        assert look_at(found, "CDNOW_master/1").empty
+        assert look_at(found, "CDNOW_master/00001/19970101/1/11.77").empty
 
     def test_orders_are_found_and_told_step_by_step(self, world: World, sources: Sources) -> None:
         row = world.row_of("OrderShipped")

@@ -1,6 +1,7 @@
 """Migrating SQLite files: alone, after a copy, wholly or not at all; and `shop migrate` itself."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -11,22 +12,38 @@ from pathlib import Path
 
 import pytest
 
+from cli.databases import OPENED
 from domain.errors import StoreError
-from event_log.database import Database
 from event_log.migrations import files
-from event_log.migrations.files import look_at_file, migrate_file
-from event_log.revisions import CURRENT, revision
-from services.recorder import open_log
-from tests import earlier
+from event_log.migrations.files import look_at_file
+from event_log.migrations.migrated import Migrated
+from event_log.revisions import CURRENT
+from services.batch import handle_batch
+from services.recorder import RecorderService, open_log
 from tests.conftest import Home
-
-VERSION = "b118d53"
+from tests.contract.next_version import NextVersion
+from tests.integration.pipes import NOW
+from transport.records import Record
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """An event log as an earlier version left it."""
-    return earlier.as_files(VERSION, tmp_path / "databases")["event_log"]
+def log(tmp_path: Path, records: list[Record]) -> Path:
+    """An event log of this version."""
+    recorder = RecorderService(tmp_path / "databases" / "event_log.sqlite")
+    handle_batch(recorder, records[:100], NOW)
+    recorder.database.close()
+    return recorder.database.path
+
+
+@pytest.fixture
+def next_here(next_version: NextVersion, log: Path) -> Iterator[NextVersion]:
+    """This process is of the next version; the log is not."""
+    with next_version.here():
+        yield next_version
+
+
+def migrate(log: Path) -> Migrated:
+    return files.migrate_file(log, "event_log", open_log)
 
 
 @pytest.fixture
@@ -40,26 +57,30 @@ def content(file: Path) -> list[str]:
 
 
 def copies(file: Path) -> list[Path]:
-    return [each for each in file.parent.iterdir() if each.name.startswith(f"{file.name}.0")]
+    return [
+        each for each in file.parent.iterdir() if each.name.startswith(f"{file.name}.{CURRENT}")
+    ]
 
 
-def test_the_copy_is_the_database_as_it_was(log: Path) -> None:
+def test_the_copy_is_the_database_as_it_was(log: Path, next_here: NextVersion) -> None:
     before = content(log)
-    done = migrate_file(log, "event_log")
-    assert (done.found, done.done) == ("0010", True)
+    done = migrate(log)
+    assert (done.found, done.done) == (CURRENT, True)
     assert done.copy is not None
     assert content(done.copy) == before
     assert content(log) != before
     open_log(log).close()
     # Put back, it is what it was.
     shutil.copy(done.copy, log)
-    assert look_at_file(log, "event_log").found == "0010"
+    assert look_at_file(log, "event_log").found == CURRENT
 
 
-def test_a_file_that_is_up_to_date_is_left_alone_even_in_use(log: Path) -> None:
-    migrate_file(log, "event_log")
+def test_a_file_that_is_up_to_date_is_left_alone_even_in_use(
+    log: Path, next_here: NextVersion
+) -> None:
+    migrate(log)
     with open_log(log).reading():
-        again = migrate_file(log, "event_log")
+        again = migrate(log)
     assert (again.is_current, again.done, again.copy) == (True, False, None)
     assert len(copies(log)) == 1
 
@@ -91,20 +112,22 @@ def held(file: Path) -> Iterator[subprocess.Popen[str]]:
         holder.communicate("")
 
 
-def test_a_file_that_a_service_has_open_is_not_touched(log: Path, short_waits: None) -> None:
+def test_a_file_that_a_service_has_open_is_not_touched(
+    log: Path, short_waits: None, next_here: NextVersion
+) -> None:
     before = content(log)
     with held(log), pytest.raises(StoreError, match="open in another process: stop the services"):
-        migrate_file(log, "event_log")
+        migrate(log)
     assert content(log) == before
     assert copies(log) == []
-    assert migrate_file(log, "event_log").done
+    assert migrate(log).done
 
 
 def test_who_opens_a_file_while_it_is_migrated_waits_and_finds_it_done(
-    log: Path, monkeypatch: pytest.MonkeyPatch
+    log: Path, monkeypatch: pytest.MonkeyPatch, next_here: NextVersion
 ) -> None:
     opening: list[subprocess.Popen[str]] = []
-    upgrade = files.upgrade_found
+    upgrade = files.upgrade
 
     def with_somebody(*arguments: object) -> None:
         program = (
@@ -112,97 +135,102 @@ def test_who_opens_a_file_while_it_is_migrated_waits_and_finds_it_done(
             "print('begins', flush=True); open_log(Path(sys.argv[1])); print('open')"
         )
         process = subprocess.Popen(
-            [sys.executable, "-c", program, str(log)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", program, str(log)],
+            env={**os.environ, **next_here.environment},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "begins\n"
         opening.append(process)
         upgrade(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(files, "upgrade_found", with_somebody)
-    migrate_file(log, "event_log")
+    monkeypatch.setattr(files, "upgrade", with_somebody)
+    migrate(log)
     (process,) = opening
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "open\n")
 
 
-def test_a_migration_that_fails_changes_nothing(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, upgrade = content(log), files.upgrade_found
+def test_a_migration_that_fails_changes_nothing(
+    log: Path, monkeypatch: pytest.MonkeyPatch, next_here: NextVersion
+) -> None:
+    before, upgrade = content(log), files.upgrade
 
     def failing(connection: object, *more: object) -> None:
         upgrade(connection, *more)  # type: ignore[arg-type]
         connection.exec_driver_sql("no SQL")  # type: ignore[attr-defined]
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "upgrade_found", failing)
+        patch.setattr(files, "upgrade", failing)
         with pytest.raises(
             StoreError, match=r"can't be migrated: .*it is as it was, and .* a copy"
         ):
-            migrate_file(log, "event_log")
+            migrate(log)
     assert content(log) == before
-    assert look_at_file(log, "event_log").found == "0010"
-    assert migrate_file(log, "event_log").done
+    assert look_at_file(log, "event_log").found == CURRENT
+    assert migrate(log).done
 
 
 def test_a_disk_without_room_for_the_copy_leaves_it_as_it_was(
-    log: Path, monkeypatch: pytest.MonkeyPatch
+    log: Path, monkeypatch: pytest.MonkeyPatch, next_here: NextVersion
 ) -> None:
     before = content(log)
     monkeypatch.setattr(files, "_name_of_copy", lambda file, found: file.parent / "none" / "copy")
     with pytest.raises(StoreError, match=r"can't be copied to .*, and is not migrated"):
-        migrate_file(log, "event_log")
+        migrate(log)
     assert content(log) == before
 
 
 def test_what_is_none_of_ours_is_refused(tmp_path: Path) -> None:
-    other = tmp_path / "order.sqlite"
+    other = tmp_path / "songs.sqlite"
     with closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE songs (id)")
-    with pytest.raises(StoreError, match="has tables, but not those of order: songs"):
-        migrate_file(other, "order")
-    text = tmp_path / "payment.sqlite"
+    with pytest.raises(
+        StoreError, match=r"has tables, and no note of their revision: .* something"
+    ):
+        migrate(other)
+    text = tmp_path / "text.sqlite"
     text.write_text("this is a text of some length, and certainly no database at all\n" * 20)
     with pytest.raises(StoreError, match=r"can't be read: file is not a database"):
-        migrate_file(text, "payment")
-    with pytest.raises(StoreError, match="but not those of warehouse"):
-        migrate_file(earlier.as_files(VERSION, tmp_path / "earlier")["order"], "warehouse")
-
-
-def test_what_a_newer_program_made_is_refused(tmp_path: Path) -> None:
-    log = open_log(tmp_path / "log.sqlite")
-    with log.transaction() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    log.close()
-    with pytest.raises(StoreError, match=r"knows none after .*: use the program that made it"):
-        migrate_file(log.path, "event_log")
+        migrate(text)
 
 
 def test_an_empty_file_gets_all_tables(tmp_path: Path) -> None:
     file = tmp_path / "event_log.sqlite"
     file.touch()
-    done = migrate_file(file, "event_log")
-    assert (done.found, done.copy) == (None, None)
-    opened = Database(file, [])
-    with opened.reading() as connection:
-        assert revision(connection) == CURRENT
-    opened.close()
+    done = migrate(file)
+    assert (done.found, done.done, done.copy) == (None, True, None)
+    assert look_at_file(file, "event_log").is_current
+    assert "event_log" in "".join(content(file))
 
 
-def test_an_earlier_program_refuses_what_is_migrated(log: Path) -> None:
-    """It would go on with tables that it doesn't know; its number of them is in the file."""
-    migrate_file(log, "event_log")
-    with closing(sqlite3.connect(log)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+@pytest.fixture
+def made(tmp_path: Path, log: Path) -> dict[str, Path]:
+    """All databases of this version, in a home."""
+    databases = {name: log.with_name(f"{name}.sqlite") for name in OPENED}
+    for name, file in databases.items():
+        OPENED[name](file).close()
+    return databases
 
 
-def test_the_command_says_what_it_would_do_and_does_it_once(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    empty = home.shop("migrate", "--check")
+@pytest.fixture
+def home(tmp_path: Path, next_version: NextVersion) -> Home:
+    """That home, with the next version."""
+    return Home(tmp_path, dict(next_version.environment))
+
+
+def test_the_command_makes_nothing_that_nobody_has_opened(tmp_path: Path) -> None:
+    empty = Home(tmp_path).shop("migrate", "--check")
     assert (empty.returncode, empty.stdout) == (
         0,
         "no database is there yet: each is made by what opens it first\n",
     )
-    made = earlier.as_files(VERSION, tmp_path / "databases")
+
+
+def test_the_command_says_what_it_would_do_and_does_it_once(
+    made: dict[str, Path], home: Home, next_version: NextVersion
+) -> None:
     before = {name: content(file) for name, file in made.items()}
     refused = home.shop("report")
     assert refused.returncode == 1
@@ -210,7 +238,7 @@ def test_the_command_says_what_it_would_do_and_does_it_once(tmp_path: Path) -> N
 
     check = home.shop("migrate", "--check")
     assert check.returncode == 1
-    assert f"order: would be brought from 0010 to {CURRENT}" in check.stdout
+    assert f"order: would be brought from {CURRENT} to {next_version.after}" in check.stdout
     assert {name: content(file) for name, file in made.items()} == before
 
     # Two at once: one waits.
@@ -234,12 +262,12 @@ def test_the_command_says_what_it_would_do_and_does_it_once(tmp_path: Path) -> N
     assert home.shop("report").returncode == 0
 
 
-def test_one_that_is_in_use_holds_up_no_other(tmp_path: Path) -> None:
-    made = earlier.as_files(VERSION, tmp_path / "databases")
-    home = Home(tmp_path)
+def test_one_that_is_in_use_holds_up_no_other(
+    made: dict[str, Path], home: Home, next_version: NextVersion
+) -> None:
     with held(made["event_log"]):
         done = home.shop("migrate")
     assert done.returncode == 1
     assert "event_log.sqlite is open in another process" in done.stderr
-    assert f"order: brought from 0010 to {CURRENT}" in done.stdout
+    assert f"order: brought from {CURRENT} to {next_version.after}" in done.stdout
     assert home.shop("migrate").returncode == 0

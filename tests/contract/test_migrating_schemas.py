@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cli.databases import OPENED
 from cli.place import read_purchases
 from cli.secrets_folder import DATABASE_PASSWORD
 from domain.house_accounts import HouseAccounts
@@ -13,7 +14,6 @@ from domain.money import Money
 from event_log.access.rights import VIEWS, role_of
 from event_log.inbox import advance
 from event_log.log import last_position
-from event_log.migrations.recognition import DATABASES
 from event_log.outbox import enqueue
 from event_log.revisions import CURRENT
 from reporting.projections import all_projections
@@ -30,6 +30,7 @@ from services.payment import PaymentService
 from services.recorder import RecorderService, open_log
 from tests import expected
 from tests.conftest import Home
+from tests.contract.next_version import NextVersion
 from tests.contract.stack import Stack, tables_of
 from tests.integration.pipes import NOW, Shop
 from transport.letters import read_letter
@@ -53,7 +54,7 @@ def test_without_principals_there_are_schemas_and_tables_only(empty_stack: Stack
     assert tables_of(empty_stack) == {}
     done = home.shop("migrate")
     assert (done.returncode, done.stderr) == (0, "")
-    assert set(tables_of(empty_stack)) == set(DATABASES)
+    assert set(tables_of(empty_stack)) == set(OPENED)
     assert set(VIEWS.values()) <= set(tables_of(empty_stack)["report"])
     assert home.shop("migrate", "--check").returncode == 0
     # Nobody was given, or lost, a right.
@@ -91,14 +92,14 @@ def home(stack: Stack) -> Home:
 
 def service(stack: Stack, principal: str) -> Home:
     settings = stack.server.settings(stack.database, role_of(principal))
-    settings["SHOP_DATABASE_PASSWORD"] = stack.passwords[principal]
+    settings |= {"SHOP_DATABASE_PASSWORD": stack.passwords[principal], **stack.version}
     return Home(stack.folder, settings)
 
 
 def test_a_service_refuses_a_schema_of_another_revision_and_says_what_to_run(
     stack: Stack, home: Home
 ) -> None:
-    for noted, what in (("0011", "run `shop migrate`"), ("9999", "use the program that made it")):
+    for noted, what in (("0012", "put it away"), ("9999", "use the program that made it")):
         set_to = f"UPDATE event_log.alembic_version SET version_num = '{noted}'"  # noqa: S608
         stack.server.run(set_to, stack.database)
         done = home.shop("run", "recorder")
@@ -118,18 +119,33 @@ def test_a_service_whose_schema_is_not_there_says_what_to_run(stack: Stack, home
     assert f"event_log: made, at {CURRENT}" in stack.migrate().shop("migrate").stdout
 
 
-def test_tables_that_a_service_has_open_are_not_changed_under_it(stack: Stack) -> None:
-    set_back = "UPDATE event_log.alembic_version SET version_num = '0011'"
+def test_tables_that_a_service_has_open_are_not_changed_under_it(
+    stack: Stack, next_version: NextVersion
+) -> None:
     with closing(RecorderService(stack.place("recorder", "event_log")).database) as database:
         with database.reading():
             pass
-        stack.server.run(set_back, stack.database)
+        stack.version = next_version.environment
+        assert (
+            f"order: would be brought from {CURRENT}"
+            in stack.migrate().shop("migrate", "--check").stdout
+        )
+        said = service(stack, "recorder").shop("run", "recorder")
+        assert said.returncode == 1
+        assert f"(schema event_log) is at revision {CURRENT}, and" in said.stderr
+        assert "run `shop migrate`" in said.stderr
         refused = stack.migrate().shop("migrate")
         assert refused.returncode == 1
         assert "(schema event_log) is open in another process: stop the services" in refused.stderr
-        assert "order: up to date" in refused.stdout
-    assert "event_log: brought from 0011" in stack.migrate().shop("migrate").stdout
-    assert stack.done("--check") == [], "the view is there again"
+        assert f"order: brought from {CURRENT} to {next_version.after}" in refused.stdout
+    both = [stack.migrate().start("migrate", "--json") for _ in range(2)]
+    told = [json.loads(process.communicate(timeout=200)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    done = [each for said in told for each in said["databases"] if each["done"]]
+    assert [(each["database"], each["found"]) for each in done] == [("event_log", CURRENT)]
+    view = "the view of report.event_log is made"
+    assert [view in said["access"] for said in told].count(True) == 1
+    assert stack.migrate().shop("migrate", "--check").returncode == 0
 
 
 def test_each_service_does_its_work_with_no_more_rights_than_it_has(stack: Stack) -> None:

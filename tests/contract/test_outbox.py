@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection
 
-from domain.errors import BrokerError
+from domain.errors import BrokerError, RecordsRefused
 from event_log.database import Database
-from event_log.outbox import OutboxRow, Relay, enqueue, waiting
+from event_log.outbox import OutboxRow, Relay, enqueue, set_aside, waiting
 from services.batch import handle_batch
 from services.payment import PaymentService
 from tests.contract.conftest import Places
 from tests.integration.pipes import NOW, Shop
+from transport.bounds import BATCH_BYTES
 from transport.records import Outgoing, Record
 from transport.topics import ORDERS
 
@@ -40,6 +41,20 @@ class Collects:
             self.published.append(record)
         if self.away:
             raise BrokerError("the acknowledgement never came")
+
+
+class Refuses(Collects):
+    """A publisher whose broker never takes records of some keys."""
+
+    def __init__(self, *keys: bytes) -> None:
+        super().__init__()
+        self.refused = set(keys)
+
+    def publish(self, records: Sequence[Outgoing]) -> None:
+        super().publish([each for each in records if each.key not in self.refused])
+        reasons = {at: "too large" for at, each in enumerate(records) if each.key in self.refused}
+        if reasons:
+            raise RecordsRefused(reasons)
 
 
 @pytest.fixture
@@ -134,6 +149,51 @@ def test_a_crash_between_publishing_and_marking_repeats_the_batch_and_no_more(
     publisher.away = False
     assert Relay(database, publisher, batch=5).drain() == 7
     assert publisher.published == numbered(0, 10) + numbered(5, 7)
+
+
+def test_what_the_broker_never_takes_is_set_aside_and_its_neighbours_go_once(
+    database: Database,
+) -> None:
+    database.in_transaction(lambda connection: enqueue(connection, numbered(0, 12)))
+    publisher = Refuses(b"3", b"4", b"5", b"9")
+    assert Relay(database, publisher, batch=3).drain() == 8
+    there = [each for each in numbered(0, 12) if each.key not in publisher.refused]
+    assert publisher.published == there
+    assert waiting(database) == 0
+    with database.reading() as connection:
+        assert set_aside(connection) == ["too large"] * 4
+    # What comes later goes at once, by the same relay.
+    database.in_transaction(lambda connection: enqueue(connection, numbered(12, 1)))
+    relay = Relay(database, publisher)
+    assert relay.drain() == 1
+    assert publisher.published == there + numbered(12, 1)
+    # Its topic takes more by now: the next relay tries again, and each is out once.
+    publisher.refused.clear()
+    assert relay.drain() == 0
+    assert Relay(database, publisher).drain() == 4
+    assert sorted(int(each.key or b"") for each in publisher.published) == list(range(13))
+    with database.reading() as connection:
+        assert set_aside(connection) == []
+
+
+def test_a_batch_ends_by_bytes_too(database: Database) -> None:
+    sizes: list[int] = []
+
+    class Measures(Collects):
+        def publish(self, records: Sequence[Outgoing]) -> None:
+            super().publish(records)
+            sizes.append(sum(len(each.body or b"") for each in records))
+
+    large = [replace(each, body=b"x" * 900_000) for each in numbered(0, 25)]
+    huge = [replace(each, body=b"x" * 11_000_000) for each in numbered(25, 2)]
+    wanted = [*large, *huge, *numbered(27, 5)]
+    for each in wanted:
+        database.in_transaction(lambda connection, it=each: enqueue(connection, [it]))
+    publisher = Measures()
+    assert Relay(database, publisher).drain() == len(wanted)
+    assert publisher.published == wanted
+    assert all(size <= BATCH_BYTES + 11_000_000 for size in sizes)
+    assert sizes[:2] == [9 * 900_000] * 2
 
 
 def test_a_record_is_handled_once_however_often_and_by_whomever_it_is_delivered(

@@ -51,7 +51,7 @@ def test_a_server_that_was_restarted_between_two_transactions_is_used_again(
     assert moved(database) == 6
     server.stop()
     server.start()
-    with database.alone("relay", wait=False):
+    with database.alone("relay"):
         assert moved(database) == 6
 
 

@@ -10,7 +10,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ import event_log.outbox
 import services.batch
 import services.order
 import services.payment
+import streams.lean
 import streams.worker
 import transport.records
 from event_log.database import Database
@@ -51,8 +52,8 @@ def after_commit(chance: random.Random) -> None:
     """The transaction is kept, and Kafka isn't told."""
     handle = streams.worker.handle_batch
 
-    def dying(*arguments: Any) -> int:
-        count = handle(*arguments)
+    def dying(*arguments: Any, **named: Any) -> int:
+        count = handle(*arguments, **named)
         if chance.random() < ODDS:
             _die()
         return count
@@ -132,6 +133,7 @@ def wild_clock(chance: random.Random) -> None:
             return datetime.now(tz) + timedelta(hours=chance.uniform(-48, 48))
 
     streams.worker.datetime = Wild  # type: ignore[misc]
+    Database.now = lambda *_: Wild.now(UTC)  # type: ignore[method-assign]
 
 
 TROUBLES: dict[str, Change] = {
@@ -205,9 +207,9 @@ def no_outbox(chance: random.Random) -> None:
         kept.extend(records)
         return 0
 
-    def publishing(service: Any, records: Any, now: Any, spent: Any) -> int:
+    def publishing(service: Any, records: Any, **named: Any) -> int:
         kept.clear()
-        count = handle(service, records, now, spent)
+        count = handle(service, records, **named)
         if chance.random() < ODDS:
             _die()
         servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
@@ -264,6 +266,11 @@ def repeats_forgotten(_chance: random.Random) -> None:
     event_log.log._split = forgetful
 
 
+def uncommitted(_chance: random.Random) -> None:
+    """Wrong: what is not committed yet, or rolled back, is taken for said."""
+    del streams.lean.CommittedConsumerThread._create_worker_consumer
+
+
 MUTATIONS: dict[str, Change] = {
     "ack-first": ack_first,
     "no-inbox": no_inbox,
@@ -274,6 +281,7 @@ MUTATIONS: dict[str, Change] = {
     "lower-limit": lower_limit,
     "unchained": unchained,
     "repeats-forgotten": repeats_forgotten,
+    "uncommitted": uncommitted,
 }
 
 CHANGES: dict[str, Change] = DEATHS | TROUBLES | MUTATIONS

@@ -95,6 +95,13 @@ class Services:
         self._signal(name, signal.SIGCONT)
         self.paused.discard(name)
 
+    def refuse_large(self, most: int) -> None:
+        """Check that no process ever had more than `most` bytes of memory."""
+        for name, made in self.running.items():
+            status = Path(f"/proc/{made.process.pid}/status").read_text()
+            peak = int(next(line for line in status.splitlines() if "VmHWM" in line).split()[1])
+            assert peak * 1024 <= most, f"{name} took {peak / 1024:.0f} MiB"
+
     def close(self) -> None:
         for name in list(self.paused):
             self.resume(name)

@@ -29,6 +29,9 @@ SHORT = {
     "slow database": Size(1, 600, 300),
     "everything three times": Size(1, 600, 300),
     "offsets reset": Size(4, 800, 300),
+    "foreign transactions": Size(0, 1200),
+    "restored": Size(4, 1600, 150),
+    "1 MB records": Size(50, 300, 100),
 }
 ON_STACK = {
     "kills": Size(30, 600),
@@ -54,6 +57,9 @@ LONG = {
     "slow database": Size(1, 2000, 300),
     "everything three times": Size(1, 2000, 300),
     "offsets reset": Size(4, 800, 300),
+    "foreign transactions": Size(0, 3000, rounds=5),
+    "restored": Size(4, 2400, 100, rounds=3),
+    "1 MB records": Size(400, 1000, 50),
 }
 
 
@@ -148,7 +154,8 @@ def mutation(name: str, seed: int, orders: int = 900) -> Row:
         made = context.enter_context(stack(Path(folder), seed, [name]))
         made.patience = 15
         try:
-            outcome = SCENARIOS["kills"](made, Size(12, orders))
+            scenario = "foreign transactions" if name == "uncommitted" else "kills"
+            outcome = SCENARIOS[scenario](made, Size(12, orders))
         except Exception as error:  # noqa: BLE001 that it doesn't settle is a finding too
             row = Row(name, 12, made.placed, seconds=time.monotonic() - began)
             row.wrong = {"settles": [str(error).splitlines()[0]]} | made.wrong()

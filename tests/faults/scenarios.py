@@ -15,10 +15,15 @@ from sqlalchemy import text
 
 from event_log.database import Database
 from tests.faults.changes import DEATHS
+from tests.faults.foreign import ForeignShop, large_records
+from tests.faults.restores import put_back
 from tests.faults.stack import SERVICES, Stack, lock
 from tests.waiting import wait_for
 from transport.clients import admin_client
 from transport.topics import AUTHORIZATIONS, ORDERS, WAREHOUSE_REQUESTS
+
+MOST_MEMORY_BYTES = 384 * 1024 * 1024
+"""What compose.yaml gives a service."""
 
 ZOMBIE_SECONDS = 14
 """Longer than the session timeout of a worker, 10 s."""
@@ -213,6 +218,38 @@ def offsets_reset(made: Stack, size: Size) -> Outcome:
     return Outcome(size.faults, made.settle())
 
 
+def foreign_transactions(made: Stack, size: Size) -> Outcome:
+    """Somebody else publishes orders by transactions, and commits or aborts them at random.
+
+    A service is killed now and then, so that what was rolled back is also met at a start.
+    """
+    shop = ForeignShop(made.servers, made.chance, first=len(made.foreign))
+    with made.flow(size.orders, size.per_second) as over, shop.open():
+        while not over.wait(3):
+            made.services.kill(made.chance.choice(SERVICES))
+    made.foreign += shop.committed
+    assert shop.committed
+    assert shop.rolled_back
+    return Outcome(shop.transactions, made.settle())
+
+
+def restored(made: Stack, size: Size) -> Outcome:
+    """Each service's database is put back to a copy of earlier, with orders on their way."""
+    names = SERVICES[: size.faults]
+    each = size.orders // len(names)
+    return Outcome(len(names), max(put_back(made, name, each, size.per_second) for name in names))
+
+
+def large(made: Stack, size: Size) -> Outcome:
+    """Records of 1 MB that are none, in the topics of events and messages, as fast as they go."""
+    with made.flow(size.orders, size.per_second):
+        for topic, letters in large_records(made.servers, size.faults, made.chance).items():
+            made.letters[topic] = made.letters.get(topic, 0) + letters
+        recovered = made.settle_letters()
+    made.services.refuse_large(MOST_MEMORY_BYTES)
+    return Outcome(3 * size.faults, max(recovered, made.settle()))
+
+
 SCENARIOS: dict[str, Scenario] = {
     "kills": kills,
     "deaths at chosen moments": deaths,
@@ -227,6 +264,9 @@ SCENARIOS: dict[str, Scenario] = {
     "slow database": changed("slow-database"),
     "everything three times": changed("thrice"),
     "offsets reset": offsets_reset,
+    "foreign transactions": foreign_transactions,
+    "restored": restored,
+    "1 MB records": large,
 }
 
 

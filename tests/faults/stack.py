@@ -20,7 +20,8 @@ from domain.contracts import NewOrder
 from event_log.database import Database, Place
 from tests import expected
 from tests.conftest import Home
-from tests.faults.checks import World, all_wrong
+from tests.faults.checks import World, all_wrong, letters_of
+from tests.faults.foreign import Purchase
 from tests.faults.processes import Services
 from tests.waiting import wait_for
 from transport.servers import Servers
@@ -44,6 +45,10 @@ class Stack:
     database_dies: Callable[[], None] | None = None
     """Kills the database's server, and starts it again, where there is one."""
     placed: int = 0
+    foreign: list[Purchase] = field(default_factory=list)
+    """Orders that somebody else has published."""
+    letters: dict[str, int] = field(default_factory=dict)
+    """By topic, how many dead letters its records must have."""
     patience: float = 150
     """Seconds without any progress after which waiting for the end is given up."""
     over: threading.Event = field(default_factory=threading.Event)
@@ -117,9 +122,24 @@ class Stack:
         wait_for(more, f"progress of {service} after {what}", seconds)
         return time.monotonic() - began
 
+    def settle_letters(self) -> float:
+        """Wait until every record that must be refused is a dead letter; how many seconds."""
+        began = time.monotonic()
+
+        def done() -> bool:
+            self.services.ensure()
+            return all(
+                len(letters_of(self.servers, topic)) >= count
+                for topic, count in self.letters.items()
+            )
+
+        wait_for(done, "all dead letters", 240, every=1)
+        return time.monotonic() - began
+
     def world(self) -> World:
         """What the checks look at."""
-        return World(self.home, self.servers, expected.purchases(self.placed))
+        placed = [*expected.purchases(self.placed), *self.foreign]
+        return World(self.home, self.servers, placed, self.letters)
 
     def wrong(self) -> dict[str, list[str]]:
         """By check, what is wrong."""

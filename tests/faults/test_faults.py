@@ -36,5 +36,5 @@ def test_three_brokers_and_the_leader_killed_under_load() -> None:
 
 
 def test_the_harness_finds_a_program_that_is_wrong() -> None:
-    """`make faults` tries all nine that are."""
+    """`make faults` tries all that are."""
     assert "said once" in mutation("no-inbox", SEED).wrong, f"FAULTS_SEED={SEED}"

@@ -134,7 +134,47 @@ class TestOnBroker:
             for message in records(servers, "orders")
             if b"mixed/" in message.value()
         ]
-        assert sorted(ids) == ["mixed/1", "mixed/3"]
+        good = "mixed/00001/19970101/1/11.77"
+        assert sorted(ids) == [good, f"{good}/2"]
+
+    def test_a_mended_file_is_charged_once_and_a_changed_one_is_refused_in_every_style(
+        self, on_broker: Home, servers: str, tmp_path: Path
+    ) -> None:
+        on_broker.shop("topics", "create")
+        file = tmp_path / "mended.txt"
+        lines = ["00001 19970101 1 10.00", "", "00002 19970101 1 20.00", "00003 1997"]
+        file.write_text("\n".join(lines))
+        assert on_broker.shop("place", str(file)).returncode == 3
+        file.write_text("\r\n".join([*lines[:1], lines[2], "00003 19970101 1 30.00"]))
+        done = on_broker.shop("place", str(file))
+        assert done.returncode == 0, done.stderr
+        assert "3 orders placed, 1 of them for the first time" in done.stdout
+        paid = {
+            order["order_id"]: order["amount"]["cents"]
+            for message in records(servers, "orders")
+            if b"mended/" in message.value()
+            for order in [json.loads(message.value())]
+        }
+        assert sorted(paid.values()) == [1000, 2000, 3000]
+        (tmp_path / "elsewhere").mkdir()
+        other = tmp_path / "elsewhere" / "mended.txt"
+        other.write_text(lines[0] + "\n00002 19970101 1 20.01")
+        for style in ("events", "sync", "async"):
+            done = on_broker.shop("place", str(other), "--style", style, "--limit", "1")
+            assert done.returncode == 1
+            assert "2 purchases are gone from it, and 1 purchase is new" in done.stderr
+            assert "mended/00002/19970101/1/20.01 (line 2)" in done.stderr
+            assert "Traceback" not in done.stderr
+        assert on_broker.count("order", "orders") == 3
+        done = on_broker.shop("place", str(other), "--as", "mended in part")
+        assert "2 orders placed, 2 of them for the first time" in done.stdout
+        file.write_text(lines[0])
+        done = on_broker.shop("place", str(file))
+        assert (done.returncode, "2 purchases that were placed" in done.stderr) == (0, True)
+        long = tmp_path / f"{'x' * 180}.txt"
+        long.write_text(lines[0])
+        done = on_broker.shop("place", str(long))
+        assert (done.returncode, "has 180 characters" in done.stderr) == (1, True)
 
     def test_limit_takes_the_first_in_date_order_and_rate_paces(
         self, on_broker: Home, servers: str, tmp_path: Path
@@ -150,7 +190,10 @@ class TestOnBroker:
             for message in records(servers, "orders")
             if b"dates/" in message.value()
         ]
-        assert ids == ["dates/2", "dates/4", "dates/3"]
+        assert ids == [
+            f"dates/00001/{said}"
+            for said in ("19970101/1/1.00", "19970101/1/1.00/2", "19970103/1/1.00")
+        ]
 
     def test_a_database_of_another_broker_is_refused(self, on_broker: Home, tmp_path: Path) -> None:
         on_broker.shop("topics", "create")

@@ -2,48 +2,32 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from time import monotonic
 from typing import Any
 
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
-from confluent_kafka import KafkaError
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from tests import expected
 from tests.conftest import Home
 from transport.clients import consumer_client
+from transport.reading import messages_between
 from transport.servers import Servers
+from transport.topics import TopicPartition
 
 pytestmark = pytest.mark.slow
 
 
 def records(servers: Servers, topic: str) -> list[Any]:
-    """All records of a topic, by a plain consumer."""
-    consumer = consumer_client(servers, "tests")
+    """All records of a topic that are committed, by a plain consumer."""
+    consumer = consumer_client(servers, "tests", **{"enable.partition.eof": True})
     found = []
     try:
-        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-        ends = {}
-        for partition in partitions:
-            place = KafkaTopicPartition(topic, partition)
-            low, high = consumer.get_watermark_offsets(place, timeout=30)
-            if high > low:
-                ends[partition] = high
-        consumer.assign([KafkaTopicPartition(topic, partition, 0) for partition in ends])
-        deadline = monotonic() + 60
-        while ends:
-            assert monotonic() < deadline, f"{topic}: not read within 60 s, still open: {ends}"
-            messages = consumer.consume(5000, timeout=0.2)
-            for message in messages:
-                error = message.error()
-                if error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-                    # Whoever may read a topic needs no group to do it, and has none.
-                    continue
-                assert error is None
-                found.append(message)
-                if message.offset() == ends.get(message.partition(), -1) - 1:
-                    del ends[message.partition()]
+        for partition in consumer.list_topics(topic, timeout=30).topics[topic].partitions:
+            place = TopicPartition(topic, partition)
+            low, end = consumer.get_watermark_offsets(KafkaTopicPartition(*place), timeout=30)
+            for messages in messages_between(consumer, place, low, end, 5000, 60):
+                found += messages
     finally:
         consumer.close()
     return found

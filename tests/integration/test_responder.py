@@ -34,8 +34,8 @@ from domain.contracts import (
 from domain.errors import BrokerError
 from domain.house_accounts import HouseAccounts, house_address
 from domain.money import Money
-from event_log.database import table_of
-from event_log.inbox import next_offsets
+from event_log.database import Database, table_of
+from event_log.inbox import advance, next_offsets
 from event_log.outbox import waiting
 from request_reply.correlation import ReturnAddress, request_headers
 from request_reply.responder import Responder
@@ -45,6 +45,7 @@ from tests.integration.pipes import NOW
 from tests.waiting import wait_for
 from transport import topics
 from transport.clients import Publisher, consumer_client, producer_client
+from transport.cluster import ClusterView
 from transport.codec import decode, encode
 from transport.envelope import from_headers
 from transport.local_broker import LocalBroker
@@ -427,9 +428,8 @@ MALFORMED: dict[str, Callable[[Record], Record]] = {
     "key of another customer": lambda r: replace(r, key=b"00043"),
     "no key": lambda r: replace(r, key=None),
     "doubled header": lambda r: replace(r, headers=(*r.headers, ("ce_id", b"2"))),
-    "doubled type": lambda r: replace(
-        r, headers=(*r.headers, ("ce_type", b"shop.AuthorizePayment.v1"))
-    ),
+    "doubled type": lambda r: replace(r, headers=(*r.headers, ("ce_type", b"shop.NewOrder.v1"))),
+    "structured mode": lambda r: changed(r, "content-type", b"application/cloudevents+json"),
     "no type": lambda r: without(r, "ce_type"),
     "deadline that is no time": lambda r: replace(
         r, headers=(*r.headers, ("ce_expirytime", b"soon"))
@@ -458,6 +458,44 @@ def test_what_cannot_be_decoded_gets_an_error_reply_and_a_dead_letter(
     assert [order_id for _, order_id in bench.kept()] == ["test/0", "test/2"]
     (reason,) = bench.reasons
     assert reason.startswith("MalformedRecord: ")
+
+
+OUT_OF_BOUNDS = {
+    "amount": (b":1000", b":100000000001"),
+    "time": (b"1997-01-01", b"9999-12-31"),
+    "customer": (b'"00042"', b'"42"'),
+}
+
+
+@pytest.mark.parametrize("by", [request, plain], ids=["with an envelope", "plain"])
+@pytest.mark.parametrize("what", OUT_OF_BOUNDS)
+def test_what_is_beyond_the_bounds_is_malformed_whoever_asks(
+    bench: Bench, what: str, by: Callable[..., Record]
+) -> None:
+    good = by(order_of(1), address_of())
+    key = b"42" if what == "customer" else good.key
+    broken = replace(good, key=key, value=(good.value or b"").replace(*OUT_OF_BOUNDS[what]))
+    replies = bench.ask(request(order_of(0)), broken, request(order_of(2)))
+    assert [said(replies[0]), said(replies[2])] == [accepted(order_of(0)), accepted(order_of(2))]
+    assert failure(said(replies[1])) == (Failure.MALFORMED_REQUEST, False, "test/1")
+    assert [order_id for _, order_id in bench.kept()] == ["test/0", "test/2"]
+    (reason,) = bench.reasons
+    assert reason.startswith("OutOfBounds: ")
+
+
+def test_a_plain_request_may_not_have_its_envelope_in_its_body(bench: Bench) -> None:
+    structured = plain(order_of(0), address_of())
+    media = ("content-type", b"Application/CloudEvents+JSON; charset=UTF-8")
+    assert failure(bench.only(replace(structured, headers=(*structured.headers, media))))
+    assert "structured mode" in bench.reasons[0]
+    assert bench.kept() == []
+
+
+def test_a_request_that_says_all_twice_is_answered_once(bench: Bench) -> None:
+    asked = request(order_of(0))
+    (reply,) = bench.ask(replace(asked, headers=asked.headers * 2))
+    assert said(reply) == accepted(order_of(0))
+    assert bench.reasons == []
 
 
 def test_a_correlation_that_contradicts_the_body_is_malformed(bench: Bench) -> None:
@@ -659,6 +697,25 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     topics.create_topics(found, PARTITIONS, 1, 1)
     yield found
     broker.stop()
+
+
+@pytest.fixture(autouse=True)
+def from_here_on(request: pytest.FixtureRequest) -> None:
+    """Let a new database count what former tests have asked as handled: its positions rule."""
+    if not {"servers", "service"} <= set(request.fixturenames):
+        return
+    database: Database = request.getfixturevalue("service").database
+    view = ClusterView(request.getfixturevalue("servers"))
+
+    def known() -> dict[topics.TopicPartition, int]:
+        # A topic that was just created may have no leader yet.
+        with contextlib.suppress(BrokerError):
+            return view.ends([REQUESTS])
+        return {}
+
+    ends = wait_for(known, "where requests end", 20)
+    so_far = {place: end for place, end in ends.items() if end}
+    database.in_transaction(lambda connection: advance(connection, so_far, NOW))
 
 
 @contextlib.contextmanager

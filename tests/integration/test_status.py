@@ -14,15 +14,22 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 
 from tests import expected
 from tests.conftest import ROOT, Home
 from tests.integration.test_styles import running, servers_of
 from tests.waiting import wait_for
+from transport.clients import admin_client
 
 pytestmark = pytest.mark.slow
 
 SERVICES = ("order", "payment", "warehouse", "recorder")
+NO_SERVICE = "no service runs: new orders wait until the services are started"
 WATCH = [sys.executable, "-m", "cli.main", "status", "--watch"]
 
 
@@ -83,6 +90,7 @@ def test_an_empty_home_has_no_broker_and_stays_empty(tmp_path: Path) -> None:
     assert len(found["wrong"]) == 1, "a service that was never started is not missed"
     assert {each["status"] for each in found["services"].values()} == {"not running"}
     assert {each["lag"] for each in found["services"].values()} == {None}
+    assert found["waits"] == NO_SERVICE
     assert health(home, "order") == 1
     assert not home.path.exists()
 
@@ -97,8 +105,44 @@ def test_a_broker_without_topics_and_services_is_all_right(home: Home) -> None:
     assert home.shop("broker", "start").returncode == 0
     found = look(home)
     assert found["wrong"] == []
+    assert found["waits"] == NO_SERVICE
+    said = home.shop("status")
+    assert NO_SERVICE in said.stdout
+    assert "nothing is wrong" not in said.stdout
     assert found["broker"] == {"bootstrap_servers": servers_of(home), "reachable": True}
     assert not (home.path / "databases").exists()
+
+
+def test_a_record_may_have_any_time(home: Home) -> None:
+    """In microseconds it lies tens of thousands of years ahead."""
+    with running(home):
+        servers = servers_of(home)
+        allow_any_time(servers, "orders")
+        producer = Producer({"bootstrap.servers": servers})
+        for partition, milliseconds in enumerate((1, 1_796_000_000_123_456, 2**63 - 1)):
+            producer.produce("orders", b"{", b"1", partition, timestamp=milliseconds)
+        assert producer.flush(30) == 0
+        for page in (home.shop("status"), home.shop("status", "--service", "payment")):
+            assert page.returncode == 1
+            assert "Traceback" not in page.stderr
+        found = look(home)
+    assert found["services"]["payment"]["lag"] == 3
+
+
+def allow_any_time(servers: str, topic: str) -> None:
+    """As brokers do whose topics are older than Kafka 4's defaults."""
+    entries = [
+        ConfigEntry(
+            f"message.timestamp.{which}.max.ms",
+            str(2**63 - 1),
+            incremental_operation=AlterConfigOpType.SET,
+        )
+        for which in ("before", "after")
+    ]
+    asked = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+    admin = admin_client(servers)
+    for answer in admin.incremental_alter_configs([asked]).values():
+        answer.result(30)
 
 
 @pytest.mark.timeout(600)
@@ -115,6 +159,7 @@ def test_from_all_is_well_through_every_trouble(home: Home) -> None:
                 home, "all is well", lambda found: all_is_well(found) and found["log_position"]
             )
             the_shape_is_right(found)
+            assert found["waits"] is None
             assert {name: health(home, name) for name in SERVICES} == dict.fromkeys(SERVICES, 0)
             assert health(home, "responder") == 1
             first.kill()
@@ -132,6 +177,7 @@ def test_from_all_is_well_through_every_trouble(home: Home) -> None:
         found = look(home)
         assert found["services"]["warehouse"]["status"] == "not running"
         assert found["wrong"] == []
+        assert found["waits"] == "new orders wait until there is a process of warehouse"
 
         with service(home, "warehouse"):
             wait_until(home, "all is well again", all_is_well)

@@ -153,13 +153,6 @@ def placed(stack: Stack) -> dict[str, list[expected.Purchase]]:
     return orders
 
 
-def outcomes(style: str, orders: list[expected.Purchase]) -> dict[str, str]:
-    """By order id; orders of a file of ours are called by its name."""
-    found = expected.outcomes(orders)
-    name = "CDNOW_master" if style == "events" else style
-    return {order_id.replace("CDNOW_master", name): word for order_id, word in found.items()}
-
-
 def after(style: str, outcome: str) -> Counter[tuple[str, str]]:
     """The story that an order must have."""
     ways = {"events": (EVENTS, "order follow")}
@@ -174,7 +167,7 @@ class TestTraces:
     def test_every_order_has_one_trace_from_placing_to_the_report(
         self, stack: Stack, placed: dict[str, list[expected.Purchase]], style: str
     ) -> None:
-        decided = outcomes(style, placed[style])
+        decided = expected.outcomes(placed[style])
         assert {"accepted", "no_funds"} <= set(decided.values())
         for order_id, outcome in decided.items():
             wanted = after(style, outcome)
@@ -187,7 +180,7 @@ class TestTraces:
     def test_its_spans_follow_one_another_and_say_what_they_are(
         self, stack: Stack, placed: dict[str, list[expected.Purchase]], style: str
     ) -> None:
-        decided = outcomes(style, placed[style])
+        decided = expected.outcomes(placed[style])
         order_id = next(each for each, outcome in decided.items() if outcome == "accepted")
         wanted = after(style, "accepted")
         wait_for(lambda: stack.story(order_id) == wanted, order_id)
@@ -224,8 +217,8 @@ class TestMetrics:
     ) -> None:
         orders: Counter[str] = Counter()
         cents: Counter[str] = Counter()
-        for style, purchases in placed.items():
-            decided = outcomes(style, purchases).values()
+        for purchases in placed.values():
+            decided = expected.outcomes(purchases).values()
             for purchase, outcome in zip(purchases, decided, strict=True):
                 orders[outcome] += 1
                 cents[outcome] += purchase.cents
@@ -250,7 +243,7 @@ class TestMetrics:
         wanted = Counter(
             outcome
             for style in ("sync", "async")
-            for outcome in outcomes(style, placed[style]).values()
+            for outcome in expected.outcomes(placed[style]).values()
         )
         found: Counter[str] = Counter()
         for point in stack.collector.points("shop.request.duration", "shop-order"):
@@ -355,10 +348,11 @@ def test_what_was_told_is_handed_over_after_sigterm_too(stack: Stack, placed: ob
     file.write_text("".join(f"90300 199703{day:02} 1 1.00\n" for day in range(1, 29)))
     seldom = Home(stack.home.path, stack.home.settings | SELDOM)
     process = seldom.start("place", str(file), "--rate", "0.5")
-    wait_for(lambda: stack.home.count("order", "orders WHERE order_id = 'slow/1'"), "the first")
+    first = "slow/90300/19970301/1/1.00"
+    wait_for(lambda: stack.home.count("order", f"orders WHERE order_id = '{first}'"), "the first")
     process.terminate()
     assert process.wait(60) == 143
-    assert "order place" in {span.name for span in stack.spans("slow/1")}
+    assert "order place" in {span.name for span in stack.spans(first)}
 
 
 def test_no_customer_and_no_address_is_in_a_span_or_a_metric(stack: Stack, placed: object) -> None:

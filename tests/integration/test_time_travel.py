@@ -161,7 +161,9 @@ def test_what_was_recorded_at_a_time_or_before_was_known_then(
         assert position_at(log, now - timedelta(microseconds=1)) == first_position(log, now) - 1
         assert first_position(log, now) == sum(each < now for each in recorded) + 1
         assert (number == 0) == (first_position(log, now) == 1)
-    assert position_at(log, datetime(2100, 1, 1, tzinfo=UTC)) == last_position(log)
+    assert position_at(log, datetime.now(UTC)) == last_position(log)
+    with pytest.raises(ShopError, match="isn't over yet"):
+        position_at(log, datetime(2100, 1, 1, tzinfo=UTC))
     assert position_at(log, datetime(1, 1, 1, tzinfo=UTC)) == 0
     assert position_at(log, 17) == first_position(log, 17) == 17
     with pytest.raises(ShopError, match="ends at position"):

@@ -2,13 +2,14 @@
 
 Usage: ``python -m tests.integration.troubled hang`` never comes back from its first batch;
 ``python -m tests.integration.troubled gate FILE`` reads skipped records once FILE is there, and
-makes ``FILE.reached`` before.
+makes ``FILE.reached`` before; ``python -m tests.integration.troubled drop`` loses what Faust hands
+over of the first partition.
 """
 
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from cli.composition import worker
 from cli.console import log_to_stderr
 from cli.settings import Settings
 from services.payment import PaymentService
+from streams.worker import Worker
 from transport.records import Record
 
 _missing_records = streams.worker.missing_records
+_handle = Worker._handle
 
 
 def _hang(*_: object) -> Any:
@@ -33,11 +36,17 @@ def _gated(gate: Path, *arguments: Any) -> Iterator[list[Record]]:
     return _missing_records(*arguments)
 
 
+def _dropping(worker: Worker, records: Sequence[Record]) -> None:
+    _handle(worker, [record for record in records if record.partition])
+
+
 if __name__ == "__main__":
     log_to_stderr()
     way, *rest = sys.argv[1:]
     if way == "hang":
         PaymentService.handle = _hang  # type: ignore[method-assign]
+    elif way == "drop":
+        Worker._handle = _dropping  # type: ignore[method-assign]
     else:
         streams.worker.missing_records = lambda *args: _gated(Path(rest[0]), *args)  # type: ignore[assignment]
     worker(Settings(), "payment").run()

@@ -32,7 +32,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     found = broker.start().bootstrap_servers
     assert found is not None
     try:
-        create_topics(found, 3, 1, 1)
+        create_topics(found, 3, 1, 3650)
         yield found
     finally:
         broker.stop()

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from cli.access import as_markdown
-from cli.composition import SERVICES
+from cli.composition import READS, SERVICES, learned
 from cli.settings import Settings
 from cli.standings import SOURCES
 from domain.principals import Principal
-from transport.access import Kind, Operation, group_of, rights
+from transport.access import Kind, Operation, group_of, kept_for, learned_by, rights
 from transport.topics import (
+    ALL_TOPICS,
     ORDERS,
     PAYMENT_REPLIES,
     PAYMENT_REQUESTS,
@@ -28,9 +29,17 @@ def test_services_read_what_they_subscribe_to(tmp_path: Path) -> None:
     for name, make in SERVICES.items():
         subscribed = set(make(Settings(home=tmp_path)).subscriptions)
         # As a requester the order service reads its replies too.
-        more = {PAYMENT_REPLIES} if name == "order" else set()
-        assert names(name, Operation.READ) == subscribed | more
-    assert names("responder", Operation.READ) == {PAYMENT_REQUESTS}
+        assert names(name, Operation.READ) == subscribed | set(learned(name))
+    assert names("responder", Operation.READ) == {PAYMENT_REQUESTS, *learned("responder")}
+    assert READS.keys() == {*SERVICES, "responder"}
+
+
+def test_a_service_may_look_how_its_topics_keep_their_records() -> None:
+    for name in READS:
+        kept = set(kept_for(Principal(name)))
+        assert names(name, Operation.DESCRIBE_CONFIGS) == kept >= set(READS[name])
+        assert {dead_letter_topic(topic) for topic in READS[name]} <= kept
+    assert names("operator", Operation.DESCRIBE_CONFIGS) == set(ALL_TOPICS)
 
 
 def test_services_read_in_the_groups_that_status_looks_for() -> None:
@@ -44,7 +53,8 @@ def test_services_read_in_the_groups_that_status_looks_for() -> None:
 
 def test_whoever_reads_may_put_aside_what_it_cannot_handle() -> None:
     for name in SOURCES:
-        for topic in names(name, Operation.READ):
+        # What it reads back it has written itself.
+        for topic in names(name, Operation.READ) - set(learned_by(Principal(name))):
             assert dead_letter_topic(topic) in names(name, Operation.WRITE)
 
 

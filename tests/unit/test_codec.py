@@ -19,9 +19,18 @@ from domain.contracts import (
     RecordRevenue,
     ShipOrder,
 )
-from domain.errors import MalformedRecord, UnknownType
+from domain.errors import MalformedRecord, OutOfBounds, UnknownType
 from domain.money import MAX_MINOR_UNITS, Money
-from transport.codec import MAX_BODY_BYTES, MAX_LEVELS, decode, encode, type_name
+from transport.codec import (
+    MAX_BODY_BYTES,
+    MAX_LEVELS,
+    decode,
+    decode_incoming,
+    digest,
+    encode,
+    kept_decoder,
+    type_name,
+)
 
 PAID = AuthorizationAccepted(
     "test/1", "00001", datetime(1997, 1, 1, tzinfo=UTC), Money(1177, "USD"), 1
@@ -146,6 +155,114 @@ def test_a_body_that_breaks_the_contract_is_refused_and_says_where(
 def test_what_is_no_such_object_is_refused(body: bytes | None) -> None:
     with pytest.raises(MalformedRecord):
         decode(NAME, body)
+
+
+def with_time(text: str) -> bytes:
+    return BODY.replace(b"1997-01-01T00:00:00Z", text.encode())
+
+
+def ordered_at(body: bytes) -> datetime:
+    read = [each(NAME, body).ordered_at for each in (decode, decode_incoming)]  # type: ignore[union-attr]
+    assert read[0] == read[1]
+    assert read[0].tzinfo is UTC
+    return read[0]
+
+
+LAST_OF_APRIL = datetime(2026, 4, 30, 23, 59, 59, 999999, UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ("2026-04-30T23:59:59.999999999Z", LAST_OF_APRIL),
+        ("2026-04-30T23:59:59.9999995Z", LAST_OF_APRIL),
+        ("2026-05-01T01:59:59.99999999+02:00", LAST_OF_APRIL),
+        ("2026-05-01T01:59:59.999999+02:00", LAST_OF_APRIL),
+        ("2099-12-31T23:59:59.999999999Z", datetime(2099, 12, 31, 23, 59, 59, 999999, UTC)),
+        ("2026-04-30t23:59:59z", datetime(2026, 4, 30, 23, 59, 59, tzinfo=UTC)),
+        ("2026-04-30 23:59:59+00:00", datetime(2026, 4, 30, 23, 59, 59, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2016, 12, 31, 23, 59, 59, 999999, UTC)),
+        ("\\u0031997-01-01T00:00:00.0000009Z", datetime(1997, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_any_of_rfc_3339_and_cut_as_in_the_headers(
+    written: str, instant: datetime
+) -> None:
+    assert ordered_at(with_time(written)) == instant
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # Whatever else has such a name or such a text, wherever the field itself is.
+        b'{"ordered_at" : "%s","later":{"ordered_at":"1999-01-01T00:00:00.9999999Z"}, ' + BODY[1:],
+        BODY[:-1] + b',"later":[{"ordered_at":"x"}],"ordered\\u005fat":"%s"}',
+        b'\n{ "later":"\\"ordered_at\\":\\"1999-01-01T00:00:00Z\\"","ordered_at":\t"%s" , '
+        + BODY[1:],
+    ],
+)
+def test_the_time_is_found_wherever_it_is(body: bytes) -> None:
+    alone = body.replace(b'"ordered_at":"1997-01-01T00:00:00Z",', b"")
+    written = alone.replace(b"%s", b"2026-04-30T23:59:59.999999999Z")
+    assert written.count(b"1997-01") == 0
+    assert ordered_at(written) == LAST_OF_APRIL
+
+
+@pytest.mark.parametrize("extra", ["", " ", "0", "9999999"])
+def test_one_instant_is_one_thing_however_it_is_written(extra: str) -> None:
+    """So a repeat is known as one: the digest tells whether two say the same."""
+    there = "1997-01-01T02:00:00+02:00"
+    bodies = [with_time(there), with_time(there) + b" ", with_time("1997-01-01T00:00:00.000000Z")]
+    bodies.append(with_time(f"1997-01-01T00:00:00.000000{extra.strip()}Z"))
+    assert {digest(decode_incoming(NAME, body)) for body in bodies} == {digest(PAID)}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("2024-05-01T10:00:00+0200", "20240501T100000Z", "2024-W18-3T10:00:00Z"),
+        *("2016-12-31T23:58:60Z", "2024-05-01T10:00:00+00:00:30", "2024-05-01T10:00Z"),
+        "2024-05-01T24:00:00Z",
+    ],
+)
+def test_what_is_no_time_of_rfc_3339_is_refused_where_it_comes_in(written: str) -> None:
+    with pytest.raises(MalformedRecord, match=r"ordered_at '.*' is not a time of RFC 3339"):
+        decode_incoming(NAME, with_time(written))
+
+
+def test_what_was_taken_in_by_earlier_rules_is_read_all_the_same() -> None:
+    """Each of them was in the contract once."""
+    earlier = {
+        b"1177": b"9223372036854775807",
+        b'"00001"': b'"1"',
+        b"1997-01-01T00:00:00Z": b"9999-12-31T00:00:00Z",
+    }
+    for old, new in earlier.items():
+        body = BODY.replace(old, new)
+        read = decode(NAME, body)
+        assert encode(read) == body
+        assert kept_decoder(AuthorizationAccepted)(body) == read
+        with pytest.raises(OutOfBounds):
+            decode_incoming(NAME, body)
+    there = with_time("1997-01-01T02:00:00+0200")
+    assert decode(NAME, there) == kept_decoder(AuthorizationAccepted)(there) == PAID
+    with pytest.raises(MalformedRecord):
+        decode_incoming(NAME, there)
+
+
+def test_a_leap_second_that_was_taken_in_is_read_by_every_reader() -> None:
+    body = with_time("2016-12-31T23:59:60Z")
+    assert kept_decoder(AuthorizationAccepted)(body) == decode(NAME, body)
+    with pytest.raises(msgspec.DecodeError):
+        kept_decoder(AuthorizationAccepted)(b"{")
+
+
+@pytest.mark.parametrize("contract", [ShipOrder(PAID), RecordRevenue(PAID)])
+def test_what_a_message_carries_has_the_same_bounds(contract: Contract) -> None:
+    body = encode(contract)
+    assert decode_incoming(type_name(contract), body) == contract
+    with pytest.raises(OutOfBounds, match=r"amount\.cents"):
+        decode_incoming(type_name(contract), body.replace(b"1177", b"100000000001"))
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:

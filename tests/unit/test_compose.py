@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -224,6 +225,30 @@ def test_a_service_is_healthy_when_it_lives_and_goes_on(services):
     assert len(running) == 6
     for name, service in running.items():
         assert service["healthcheck"]["test"] == ["CMD", "shop", "status", "--service", name]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("", "/_stcore/health"),
+        ("/shop/finance", "/shop/finance/_stcore/health"),
+        ("a/", "/a/_stcore/health"),
+    ],
+)
+def test_the_dashboards_health_is_asked_for_below_its_path(services, path, asked):
+    service = services["dashboard"]
+    assert service["environment"]["SHOP_DASHBOARD_BASE_PATH"] == "${SHOP_DASHBOARD_BASE_PATH:-}"
+    kind, program, option, check = service["healthcheck"]["test"]
+    assert (kind, program, option) == ("CMD", "python", "-c")
+    look = "import urllib.request as r; r.urlopen = lambda url, timeout: print(url)"
+    done = subprocess.run(
+        [sys.executable, option, f"{look}\n{check}"],
+        env={**os.environ, "SHOP_DASHBOARD_BASE_PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"http://127.0.0.1:8501{asked}\n"
 
 
 def test_a_service_may_be_scaled(services):

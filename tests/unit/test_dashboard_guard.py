@@ -41,7 +41,9 @@ class Answered(NamedTuple):
     cookies: str | None
 
 
-def ask(path: str = "/", method: str = "GET", **headers: str) -> Answered:
+def ask(
+    path: str = "/", method: str = "GET", base_path: str = "", query: str = "", **headers: str
+) -> Answered:
     """What the guard does with a request, in front of an application that sets a cookie."""
     seen: list[str] = []
     sent: list[dict[str, Any]] = []
@@ -64,9 +66,9 @@ def ask(path: str = "/", method: str = "GET", **headers: str) -> Answered:
         "path": path,
         "method": method,
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-        "query_string": b"",
+        "query_string": query.encode(),
     }
-    guard = Guard(application, hosts(EVERYWHERE, LOGIN), LOGIN)
+    guard = Guard(application, hosts(EVERYWHERE, LOGIN), LOGIN, base_path)
     asyncio.run(guard(scope, receive, send))
     found = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
     return Answered(sent[0]["status"], found, seen[0] if seen else None)
@@ -94,6 +96,31 @@ def test_a_proxy_may_change_the_host_but_the_page_must_be_its_own():
     assert ask(host="127.0.0.1:8501", origin=PUBLIC).status == 200
     for origin in ("http://shop.example", "https://shop.example:8443", "https://evil.example"):
         assert ask(host="127.0.0.1:8501", origin=origin)[::2] == (403, None)
+
+
+BELOW = "/shop/finance"
+
+
+def test_below_a_path_there_is_nothing_beside_it():
+    for path in ("/shop/finance/", "/shop/finance/orders", "/shop/finance/_stcore/health"):
+        assert ask(path, base_path=BELOW).status == 200
+    for path in ("/", "/orders", "/_stcore/health", "/shop", "/shop/financed", "/shop/Finance/"):
+        assert ask(path, base_path=BELOW)[::2] == (404, None)
+
+
+def test_below_a_path_the_same_is_refused():
+    assert ask(f"{BELOW}/", base_path=BELOW, host="evil.example").status == 421
+    assert ask(f"{BELOW}/_stcore/metrics", base_path=BELOW)[::2] == (404, None)
+    assert ask(f"{BELOW}/media/a.csv", base_path=BELOW)[::2] == (403, None)
+    good = ask(f"{BELOW}/media/a.csv", base_path=BELOW, cookie=cookie(FINANCE))
+    assert good.status == 200
+    assert ("cache-control", "no-store") in good.headers
+
+
+def test_the_path_itself_leads_to_the_slash_at_its_end_whatever_the_host_is():
+    answer = ask(BELOW, base_path=BELOW, query="a=b%20c")
+    assert answer[::2] == (307, None)
+    assert ("location", "/shop/finance/?a=b%20c") in answer.headers
 
 
 def test_cookies_are_for_https_only():

@@ -18,7 +18,7 @@ from pyarrow import parquet
 from domain.errors import ShopError
 from reporting.export import By, as_csv, as_parquet, columns, cut, cut_off, file_name
 from reporting.exports import FORMS, form_named
-from reporting.figure import Stamp, as_metadata, stamp
+from reporting.figure import Stamp, as_comments, as_metadata, stamp
 from reporting.projector import catch_up, open_projections
 from reporting.proof import Failure, Finding
 from reporting.proof_of_figure import prove_figures
@@ -382,7 +382,7 @@ def test_a_page_that_shows_figures_in_another_way_is_refused(world: World) -> No
 def test_a_table_without_days_cannot_be_of_some_days(world: World) -> None:
     path = world.folder / "declines.csv"
     stamped = whole(world)[1].of_days(FIRST, LAST)
-    comments = "".join(f"# {k}: {v}\n" for k, v in vars(stamped).items())
+    comments = as_comments(stamped)
     path.write_text(f"{comments}month,reason,orders,cents\n1997-01,no_funds,1,1\n")
     with pytest.raises(ShopError, match="declines has no days"):
         check(world, path)

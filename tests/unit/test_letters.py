@@ -14,17 +14,21 @@ from cli.letter_edits import Edits, edited, past_deadline
 from cli.letter_view import print_letter, print_letters
 from domain.errors import MalformedRecord, ShopError
 from domain.letters import Action, LetterState, state_after
+from event_log.database import unpack_headers
 from event_log.outbox import waiting
 from services.letter_store import keep_letters
 from services.letters import LetterDesk, open_letters
+from transport.clients import MAX_RECORD_BYTES
 from transport.letters import (
     MAX_HISTORY,
+    MAX_HISTORY_BYTES,
     MAX_PAST_REASON,
     MAX_REASON_BYTES,
     DeadLetter,
     again,
     dead_letter,
     read_letter,
+    size_of,
 )
 from transport.records import Outgoing, Record
 
@@ -114,6 +118,24 @@ def test_a_history_leaves_room_for_the_record_in_its_own_topic() -> None:
     assert len(history or b"") < 3 * MAX_HISTORY * (MAX_PAST_REASON + 60)
 
 
+@pytest.mark.parametrize("word", ["s" * 60_000, "\N{SNOWMAN}" * 300, "\0" * 300, "😀" * 300])
+def test_no_history_makes_a_letter_larger_than_its_topic_takes(word: str) -> None:
+    failure = {"reason": word, "service": word, "topic": word, "time": word}
+    past = [{**failure, "partition": 0, "offset": number} for number in range(MAX_HISTORY)]
+    history = json.dumps({"tries": 20, "failures": past}).encode()
+    for size in (0, 11_000_000):
+        record = Record("orders", 0, 1, None, b"x" * size, (("dead_letter_history", history),))
+        out = dead_letter(record, "payment", MalformedRecord(word), NOW)
+        assert size_of(out) <= MAX_RECORD_BYTES
+        assert out.body == record.value
+        told = dict(out.headers)
+        assert told["dead_letter_tries"] == b"21"
+        assert len(told.get("dead_letter_history") or b"") <= MAX_HISTORY_BYTES + 100
+        back = again(read_letter(arrived(out)))
+        assert size_of(back) < size + 48_576
+        assert json.loads(dict(back.headers)["dead_letter_history"] or b"")["tries"] == 21
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -188,6 +210,26 @@ class TestDesk:
         assert waiting(desk.database) == 1
         assert desk.send(["orders/2/17"], NOW, closed_too=True) == 1
         assert open_letters(desk.letters()) == {"orders": 1}
+
+    def test_a_letter_goes_with_so_much_of_its_history_as_its_topic_takes(
+        self, desk: LetterDesk
+    ) -> None:
+        record = Record("orders", 3, 1, b"1", b"x" * 1000, ())
+        for _ in range(4):
+            letter = read_letter(arrived(dead_letter(record, "payment", WHY, NOW), offset=5))
+            record = arrived(again(letter), offset=1)
+        desk.database.in_transaction(lambda connection: keep_letters(connection, [letter]))
+        assert len(letter.history) == 3
+        assert desk.send([letter.failure.name], NOW, largest={"orders": 1500}) == 1
+        with desk.database.reading() as connection:
+            packed = connection.exec_driver_sql("SELECT headers FROM outbox").scalar()
+        sent = Outgoing("orders", b"1", unpack_headers(packed), b"x" * 1000)
+        assert size_of(sent) <= 1500
+        past = json.loads(dict(sent.headers)["dead_letter_history"] or b"")
+        assert past["tries"] == 4
+        assert 0 < len(past["failures"]) < 4
+        with pytest.raises(ShopError, match=r"without its history, and topic orders takes 1,100"):
+            desk.send([letter.failure.name], NOW, closed_too=True, largest={"orders": 1100})
 
     def test_only_open_letters_are_dropped_and_all_or_none(self, desk: LetterDesk) -> None:
         desk.send(["orders/2/17"], NOW)
@@ -266,6 +308,6 @@ class TestEdits:
 
     def test_a_request_past_its_deadline_is_told(self) -> None:
         late = letter_of(b"", ("ce_expirytime", b"2025-12-31T00:00:00Z"))
-        assert "--remove-header ce_expirytime" in (past_deadline(late, NOW) or "")
+        assert "--remove-header ce_expirytime" in (past_deadline("orders/0/1", late, NOW) or "")
         for headers in ([], [("ce_expirytime", b"2026-02-01T00:00:00Z")], [("ce_expirytime", b"")]):
-            assert past_deadline(letter_of(b"", *headers), NOW) is None
+            assert past_deadline("", letter_of(b"", *headers), NOW) is None

@@ -30,6 +30,19 @@ def test_all_set_is_one_and_hides_its_secrets():
     assert "cccc" not in f"{login} {Settings(**RIGHT)}"
 
 
+def test_below_a_path_people_are_sent_back_there():
+    below = {"dashboard_base_path": "/shop/finance"}
+    uri = "https://shop.example/shop/finance/oauth2callback"
+    login = login_of(Settings(**{**RIGHT, **below, "oidc_redirect_uri": uri}))
+    assert login is not None
+    assert (login.page, login.origin) == (
+        "https://shop.example/shop/finance",
+        "https://shop.example",
+    )
+    with pytest.raises(ShopError, match="/shop/finance/oauth2callback after it"):
+        login_of(Settings(**{**RIGHT, **below}))
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_lacks_is_named(name):
     settings = Settings(**{key: value for key, value in RIGHT.items() if key != name})

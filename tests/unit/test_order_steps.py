@@ -20,7 +20,7 @@ from reporting.dashboard.orders_html import timeline
 from transport.codec import encode, type_name
 from transport.topics import topic_of
 
-ID = "CDNOW_master/17"
+ID = "CDNOW_master/00001/19970101/1/11.77"
 ORDERED = datetime(1997, 3, 28, tzinfo=UTC)
 PLACED = NewOrder(ID, "00042", ORDERED, Money(2933, "USD"), 2, "<i>42</i> Street")
 ACCEPTED = AuthorizationAccepted(ID, "00042", ORDERED, Money(2933, "USD"), 2)
@@ -119,10 +119,22 @@ def test_what_the_log_lacks_is_said() -> None:
 
 
 def test_late_is_another_month_and_not_another_day() -> None:
-    (in_time,) = steps(ID, [recorded(2, PLACED, None)])
+    (in_time,) = steps(ID, [recorded(2, ACCEPTED, None)])
     assert in_time.late is None
-    (late,) = steps(ID, [recorded(2, PLACED, None, month=4)])
+    (late,) = steps(ID, [recorded(2, ACCEPTED, None, month=4)])
     assert late.late == "Recorded late: in 1997-04, when its business month 1997-03 was over."
+
+
+def test_late_is_said_once_and_not_of_a_load_of_the_past() -> None:
+    events = [
+        recorded(2, PLACED, None, month=4),
+        recorded(3, ACCEPTED, message_id_of(PLACED), month=4),
+        recorded(4, SHIPPED, SHIP, month=5),
+    ]
+    late = [each.name for each in steps(ID, events) if each.late is not None]
+    assert late == ["AuthorizationAccepted"]
+    assert not any(each.late for each in steps(ID, events, loaded=True))
+    assert 'class="late"' not in timeline(steps(ID, events, loaded=True))
 
 
 def test_a_body_that_cannot_be_read_is_said() -> None:

@@ -56,7 +56,7 @@ class TestProjections:
             (
                 "UPDATE order_stories SET state = 'placed' WHERE order_id = "
                 "(SELECT min(order_id) FROM order_stories)",
-                "stories CDNOW_master/1",
+                "stories CDNOW_master/00001/19970101/1/11.77",
                 {},
             ),
         ],

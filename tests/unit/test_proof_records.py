@@ -204,6 +204,13 @@ class TestLetters:
         found = letter_in(replace(letter, headers=tuple(headers.items())))
         assert found is None or found.place.topic == ""
 
+    @pytest.mark.parametrize("name", ["partition", "offset"])
+    @pytest.mark.parametrize("value", [b"-1", b"9" * 30, b"-" + b"9" * 30, b"9" * 5000, b"1e3"])
+    def test_a_number_that_no_partition_has_is_about_nothing(self, name: str, value: bytes) -> None:
+        letter = self.letter(RECORD)
+        headers = {**dict(letter.headers), f"dead_letter_{name}": value}
+        assert letter_in(replace(letter, headers=tuple(headers.items()))) is None
+
     def test_key_and_body_are_told_apart(self) -> None:
         digests = {
             digest_of(replace(RECORD, key=key, value=value))
@@ -211,3 +218,35 @@ class TestLetters:
             for value in (None, b"", b"b", b"ab", b"b-")
         }
         assert len(digests) == 25
+
+
+def fate(record: Record, row: Recorded) -> str | Difference:
+    return fate_of(record, row, None, None, handled=True)
+
+
+def test_a_time_that_was_rounded_differs_from_what_kafka_says() -> None:
+    """23:59:59.999999999 on 30 April is of April."""
+    written = b"2026-04-30T23:59:59.999999999Z"
+    body = BODY.replace(b"1997-01-01T00:00:00Z", written)
+    record = replace(RECORD, value=body)
+    row = ROW._replace(body=body, business_time="2026-04-30T23:59:59.999999Z")
+    assert fate(record, row) == RECORDED
+    rounded = row._replace(business_time="2026-05-01T00:00:00Z")
+    assert what(fate(record, rounded)).startswith("business_time is '2026-05-01T00:00:00Z' in the")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "business_time"),
+    [
+        (b"1177", b"9223372036854775807", ROW.business_time),
+        (b"1997-01-01T00:00:00Z", b"9999-12-31T00:00:00Z", "9999-12-31T00:00:00Z"),
+        (b'"00001"', b'"1"', ROW.business_time),
+    ],
+)
+def test_what_was_recorded_by_earlier_rules_is_no_difference(
+    old: bytes, new: bytes, business_time: str
+) -> None:
+    body = BODY.replace(old, new)
+    key = b"1" if new == b'"1"' else RECORD.key
+    row = ROW._replace(body=body, business_time=business_time)
+    assert fate(replace(RECORD, value=body, key=key), row) == RECORDED

@@ -54,10 +54,20 @@ def test_each_principal_has_passwords_of_its_own(folder: Path) -> None:
         "broker/keystore.pem",
         "broker/truststore.pem",
         "broker/kafka_sasl_password",
+        "broker/cluster_id",
     }
     assert found["broker/kafka_sasl_password"] == passwords[2 * list(Principal).index("admin")]
     assert found["broker/truststore.pem"] == found["ca.pem"]
     assert found[".gitignore"] == "*\n"
+
+
+def test_each_installation_has_a_cluster_id_of_its_own(folder: Path, tmp_path: Path) -> None:
+    make_folder(tmp_path / "other", HOSTS, 1, datetime.now(UTC))
+    ids = {contents(each)["broker/cluster_id"] for each in (folder, tmp_path / "other")}
+    assert len(ids) == 2
+    assert {len(each) for each in ids} == {22}
+    start = (Path(__file__).parents[2] / "deploy/kafka/start.sh").read_text()
+    assert '--cluster-id "$(cat /run/secrets/broker/cluster_id)"' in start
 
 
 def test_nobody_else_can_read_them(folder: Path) -> None:

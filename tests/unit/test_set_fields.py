@@ -2,9 +2,12 @@
 
 import pytest
 
-from cli.letter_edits import Edits, edited
+from cli.letter_edits import Edits, checked, edited
 from domain.errors import ShopError
+from tests.integration.pipes import NOW
+from tests.integration.scripted import new_order
 from transport.letters import DeadLetter, Failure
+from transport.records import outgoing
 
 FAILURE = Failure("r", "payment", "orders", 0, 1, "2026-01-01T00:00:00Z")
 
@@ -37,3 +40,20 @@ def test_what_is_no_json_may_be_replaced_and_not_be_left(number: str) -> None:
 def test_of_a_key_that_is_there_twice_none_is_dropped_unseen(body: bytes) -> None:
     with pytest.raises(ShopError, match="'items' twice"):
         with_set(body, "other=1")
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ("amount.cents=100000000001", "larger than 100000000000 minor units"),
+        ("ordered_at=9999-12-31T00:00:00Z", "up to 2100-01-01"),
+        ("ordered_at=20240501T100000Z", "not a time of RFC 3339"),
+        ("customer_id=42", "not in the one form|Expected `str`"),
+    ],
+)
+def test_an_edit_that_the_contract_refuses_is_refused(field: str, why: str) -> None:
+    sent = outgoing(new_order(), "/test", NOW)
+    letter = DeadLetter(sent.key, sent.headers, sent.body, FAILURE, 1, ())
+    checked(edited(letter, Edits(None, ("amount.cents=100000000000",), None, (), ())), frozenset())
+    with pytest.raises(ShopError, match=f"would be refused again.*({why})"):
+        checked(edited(letter, Edits(None, (field,), None, (), ())), frozenset())

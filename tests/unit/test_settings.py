@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.settings import Settings
-from domain.errors import StoreError
+from domain.errors import ShopError, StoreError
 from event_log.postgres import PostgresSchema
 from tests.conftest import Home
 
@@ -99,3 +99,57 @@ def test_settings_say_that_there_is_a_password(tmp_path: Path) -> None:
     done = Home(tmp_path / "home", secrets).shop("settings", "--json")
     assert json.loads(done.stdout)["database_password"] == "**********"  # noqa: S105
     assert "s3cr3t" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("finance", "/finance"),
+        ("/shop/finance", "/shop/finance"),
+        ("shop/finance/", "/shop/finance"),
+        ("/a/B-1/v1.2_x~", "/a/B-1/v1.2_x~"),
+    ],
+)
+def test_the_dashboards_path_is_written_in_one_way(
+    monkeypatch: pytest.MonkeyPatch, said: str, path: str
+) -> None:
+    monkeypatch.setenv("SHOP_DASHBOARD_BASE_PATH", said)
+    assert Settings().dashboard_base_path == path
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "//evil.example",
+        "/shop//finance",
+        "/shop/finance//",
+        "https://reports.example/shop",
+        "/shop/../finance",
+        "/.",
+        "/shop/.hidden",
+        "/shop?a=b",
+        "/shop#a",
+        "/shop%2ffinance",
+        "/sh op",
+        " /shop",
+        "/shop\n",
+        "\\shop",
+        "/größe",
+        "/_stcore/health",
+    ],
+)
+def test_what_is_no_plain_path_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setenv("SHOP_DASHBOARD_BASE_PATH", said)
+    with pytest.raises(ShopError, match=r"is no path such as /shop/finance: .* no \.\., no %"):
+        Settings()
+
+
+def test_a_command_says_so_without_a_traceback(tmp_path: Path) -> None:
+    done = Home(tmp_path / "home", {"SHOP_DASHBOARD_BASE_PATH": "/a?b"}).shop("dashboard")
+    assert done.returncode == 1
+    assert done.stderr.startswith("shop: SHOP_DASHBOARD_BASE_PATH='/a?b' is no path")
+    assert "Traceback" not in done.stderr

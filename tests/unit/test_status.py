@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.progress import Standing
-from domain.status import Beat, Facts, Word, judge, judge_alone, missing, stands_still
+from domain.status import (
+    Beat,
+    Facts,
+    Word,
+    judge,
+    judge_alone,
+    missing,
+    stands_still,
+    where_orders_wait,
+)
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 DONE = {"orders[0]": Standing(10, 10)}
@@ -24,6 +33,12 @@ def beat(started: float, seen: float, name: str = "host:1") -> Beat:
 
 
 ALIVE, DEAD = beat(600, 2), beat(600, 20)
+
+
+def test_lag_is_records_where_they_were_counted() -> None:
+    counted = {"orders[0]": Standing(100, 4, 7), "orders[1]": Standing(9, 4, 0)}
+    assert Facts("order", partitions=counted).lag == 7
+    assert Facts("order", partitions=LAG).lag == 5
 
 
 @pytest.mark.parametrize(
@@ -49,6 +64,7 @@ ALIVE, DEAD = beat(600, 2), beat(600, 20)
         ({"beats": [ALIVE], "outbox": 3}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(59)}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(61)}, Word.IDLE, 1),
+        ({"beats": [ALIVE], "refused": ["topic orders: too large"] * 2}, Word.IDLE, 1),
         ({"trouble": "database x can't be read"}, Word.UNKNOWN, 1),
     ],
 )
@@ -73,6 +89,49 @@ def test_a_word_and_what_is_wrong(facts: dict[str, Any], word: Word, wrong: int)
 )
 def test_a_health_check_judges_life_and_progress_only(facts: dict[str, Any], wrong: int) -> None:
     assert len(judge_alone(Facts("order", **facts), NOW).wrong) == wrong
+
+
+def shop(running: str, **others: dict[str, Any]) -> list[Facts]:
+    """All services, of which some run."""
+    twins = {"payment": "responder", "responder": "payment"}
+    return [
+        Facts(
+            name,
+            **{
+                "beats": [ALIVE] if name in running.split() else [],
+                "partitions": DONE,
+                "twin": twins.get(name),
+                "twin_runs": twins.get(name) in running.split(),
+                "needed": name != "projector",
+                **others.get(name, {}),
+            },
+        )
+        for name in ("order", "payment", "responder", "warehouse", "recorder", "projector")
+    ]
+
+
+NOBODY = "no service runs: new orders wait until the services are started"
+ORDER = "new orders wait until there is a process of order"
+
+
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [
+        (shop(""), NOBODY),
+        (shop("", order={"partitions": LAG}, recorder={"beats": [DEAD]}), NOBODY),
+        (shop("", order={"trouble": "can't be read"}), f"{ORDER.removesuffix('order')}payment or"),
+        (shop("order payment warehouse recorder"), None),
+        (shop("order responder warehouse recorder"), None),
+        (shop("payment warehouse recorder"), ORDER),
+        (shop("order warehouse"), "process of payment or responder, of recorder"),
+        (shop("order payment warehouse recorder", projector={"needed": True}), "of projector"),
+        # That is said already, as something that is wrong.
+        (shop("payment warehouse recorder", order={"partitions": LAG}), None),
+    ],
+)
+def test_where_new_orders_would_wait(services: list[Facts], said: str | None) -> None:
+    found = where_orders_wait((facts, judge(facts, NOW)) for facts in services)
+    assert found is None if said is None else said in (found or "")
 
 
 def test_a_process_that_was_started_again_is_not_missed() -> None:
@@ -105,6 +164,12 @@ LIMIT = timedelta(seconds=90)
         # One that has just started, on what waited long before it.
         ([beat(29, 1)], ago(500), ago(500), False),
         ([beat(31, 1)], ago(500), ago(500), True),
+        # A record with a time to come, in microseconds for instance, hides nothing.
+        ([ALIVE], None, datetime.max.replace(tzinfo=UTC), True),
+        ([ALIVE], ago(91), NOW + timedelta(days=365), True),
+        ([ALIVE], ago(89), NOW + timedelta(days=365), False),
+        ([beat(60, 1)], None, NOW + timedelta(days=365), False),
+        ([ALIVE], ago(500), NOW + timedelta(seconds=60), False),
         # One that ends itself again and again, and never lives for the whole limit.
         ([beat(120, 40, "host:1"), beat(35, 1, "host:2")], ago(500), ago(500), True),
     ],

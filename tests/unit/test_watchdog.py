@@ -1,7 +1,7 @@
 """When the watchdog ends a process, and when it must not; and that a heartbeat holds nobody up."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from domain.errors import AccessDenied, BrokerError, NotLetIn
+from domain.progress import Standing
 from domain.status import Beat
 from event_log.database import Database, table_of
+from event_log.holding import process_name
 from event_log.inbox import PositionRow, advance
-from services.heartbeat import Heartbeat, HeartbeatRow, beats, process_name
+from services.heartbeat import Heartbeat, HeartbeatRow, beats
 from services.watchdog import EXIT_DENIED, Watchdog, watched
 from tests.waiting import wait_for
 from transport.topics import ORDERS, TopicPartition
@@ -28,7 +30,7 @@ class Cluster:
 
     end: int | None = 10
     readable: bool = True
-    probed: list[int] = field(default_factory=list)
+    asked: int = 0
 
     def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         assert list(topics) == [ORDERS]
@@ -36,9 +38,17 @@ class Cluster:
             raise BrokerError("the broker is away")
         return {AT: self.end}
 
-    def waits_since(self, place: TopicPartition, offset: int) -> datetime | None:
-        self.probed.append(offset)
-        return NOW if self.readable else None
+    def standings(
+        self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Standing]:
+        self.asked += 1
+        records = None if self.readable else 0
+        return {
+            place: Standing(end, positions.get(place, 0), records) for place, end in ends.items()
+        }
+
+    def waits_since(self, place: TopicPartition, standing: Standing) -> datetime | None:
+        raise AssertionError("a watchdog has its own clock")
 
 
 @dataclass
@@ -106,7 +116,6 @@ def test_it_ends_a_process_that_is_not_allowed_to_work_any_more_and_says_why(
 
 def test_a_service_that_never_handled_anything_is_watched_too(under_watch: Watched) -> None:
     assert under_watch.look(*every_5(0, 140))
-    assert under_watch.cluster.probed[0] == 0
 
 
 def test_one_that_moves_is_left_alone(under_watch: Watched) -> None:
@@ -147,7 +156,7 @@ def test_an_end_that_no_record_is_behind_is_not_stuck(under_watch: Watched) -> N
     """After a transaction the last offsets are Kafka's own marks."""
     under_watch.cluster.readable = False
     assert not under_watch.look(*every_5(0, 500))
-    assert under_watch.cluster.probed
+    assert under_watch.cluster.asked
 
 
 def test_a_process_that_was_stopped_itself_has_no_verdict(under_watch: Watched) -> None:

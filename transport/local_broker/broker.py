@@ -26,6 +26,7 @@ from transport.local_broker.server_properties import (
 from transport.local_broker.status import BrokerStatus
 from transport.local_broker.storage import Storage, check_free_space
 from transport.local_broker.whole_file import write_whole
+from transport.private_files import FILE, UMASK, keep_others_out, make_folder, private
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class LocalBroker:
         return self._status(process, ports, ready=True)
 
     def _configure(self, ports: Ports) -> None:
-        self._kafka_log.parent.mkdir(exist_ok=True)
+        make_folder(self._kafka_log.parent)
         if self._console.exists() and self._console.stat().st_size > CONSOLE_BYTES:
             self._console.unlink()
         save_ports(self._ports_file, ports)
@@ -172,7 +173,8 @@ class LocalBroker:
         try:
             # Held: an interruption between the process's birth and its name in `process` would
             # leave it running unknown.
-            with interrupts.held(), self._console.open("ab") as console:
+            with interrupts.held(), open(self._console, "ab", opener=private) as console:
+                keep_others_out(self._console)
                 # Its own session: a Ctrl-C in this terminal isn't meant for the broker.
                 started = subprocess.Popen(
                     command,
@@ -182,6 +184,7 @@ class LocalBroker:
                     stdout=console,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    umask=UMASK,
                 )
                 process = psutil.Process(started.pid)
                 self._record.write(process)
@@ -266,8 +269,8 @@ class LocalBroker:
         """No other start or stop of this home's broker meanwhile, whichever process it is in."""
         lock = self._directory / "lock"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with FileLock(lock, timeout=LOCK_TIMEOUT, poll_interval=0.05):
+            make_folder(self._directory)
+            with FileLock(lock, timeout=LOCK_TIMEOUT, mode=FILE, poll_interval=0.05):
                 yield
         except Timeout as error:
             raise BrokerError(

@@ -269,5 +269,5 @@ class _Stamps:
         """Write what was noted, in one step."""
         if not self._changed:
             return
-        write_whole(self._file, json.dumps(self._known, indent=1))
+        write_whole(self._file, json.dumps(self._known, indent=1), shared=True)
         self._changed = False

@@ -10,6 +10,7 @@ from pathlib import Path
 from domain.errors import BrokerError
 from transport.local_broker.java import Jvm, java_environment
 from transport.local_broker.whole_file import write_whole
+from transport.private_files import UMASK
 
 NEEDED_BYTES = 200 * 1024 * 1024
 """Free space without which the broker isn't started: Kafka ends at once on a full disk."""
@@ -50,7 +51,7 @@ class Storage:
                 f"those data are the right ones, write their id into {self._id_file}; or use "
                 "another SHOP_HOME."
             )
-        cluster_id = kept or found or _new_cluster_id()
+        cluster_id = kept or found or new_cluster_id()
         if kept is None:
             write_whole(self._id_file, cluster_id + "\n")
         return cluster_id
@@ -100,6 +101,7 @@ class Storage:
                 text=True,
                 timeout=FORMAT_WITHIN,
                 check=False,
+                umask=UMASK,
             )
         except subprocess.TimeoutExpired as error:
             raise BrokerError(
@@ -134,7 +136,8 @@ def check_free_space(directory: Path) -> None:
         )
 
 
-def _new_cluster_id() -> str:
+def new_cluster_id() -> str:
+    """An id for a cluster that is to be formatted, unlike any other's."""
     while True:
         made = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode("ascii")
         # Kafka's tools take an id that starts with a dash for an option.
