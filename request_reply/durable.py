@@ -1,6 +1,7 @@
 """Requests that survive a crash: kept with the order, settled with the order."""
 
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -23,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 RECOVER_SECONDS = 30.0
 """How long a request that is asked again after a crash is waited for."""
+
+NOTED_AGAIN_SECONDS = 5.0
+"""How long a note that could not be written waits for its next try, which may take a minute."""
 
 MOST_RECOVERED_AT_ONCE = 500
 """So many requests are asked again together, and then the next."""
@@ -48,6 +52,8 @@ class DurableRequests:
         self._require = require
         self._asking = asking
         self._closing = False
+        self._later: list[Try] = []
+        self._later_changed = threading.Lock()
         self._ended: Callable[[BaseException], None] = lambda _: None
         self._commits: GroupCommit[Asked | Sequence[Try]] = GroupCommit(
             asking.database,
@@ -113,8 +119,20 @@ class DurableRequests:
             "%d requests that nobody waits for any more stay pending, %s: %s",
             *(len(tries), "to be noted as soon as may be" if again else "to be asked again", error),
         )
-        if again:
-            self.give_up(tries)
+        if not again:
+            return
+        with self._later_changed:
+            self._later += tries
+            is_first = len(self._later) == len(tries)
+        if is_first:
+            timer = threading.Timer(NOTED_AGAIN_SECONDS, self._give_up_again)
+            timer.daemon = True
+            timer.start()
+
+    def _give_up_again(self) -> None:
+        with self._later_changed:
+            tries, self._later = self._later, []
+        self.give_up(tries)
 
     def next_offset(self, place: TopicPartition) -> int | None:
         """The offset after the last reply that was taken from a partition."""

@@ -15,7 +15,7 @@ from domain.contracts import AuthorizePayment
 from domain.errors import ContractError
 from domain.identity import message_id_of
 from event_log.inbox import advance, next_offsets
-from request_reply.correlation import correlation_of, expiry_of
+from request_reply.correlation import expiry_of, return_address
 from services.asked import Asked
 from services.asking import Asking
 from services.order import SOURCE
@@ -85,6 +85,7 @@ def _asked(records: Iterable[Record], now: datetime) -> Iterable[Asked]:
         try:
             delivery = understand(record)
             expires_at = expiry_of(record.headers) or now
+            address = return_address(record.headers)
         except ContractError:
             # No request of ours.
             continue
@@ -93,5 +94,5 @@ def _asked(records: Iterable[Record], now: datetime) -> Iterable[Asked]:
             continue
         # Who asks with another one in the order service's name is answered, and is somebody else.
         correlation_id = message_id_of(request)
-        if (correlation_of(record.headers) or b"").hex() == correlation_id.replace("-", ""):
-            yield Asked(correlation_id, request.order, expires_at)
+        if address.correlation_id.hex() == correlation_id.replace("-", ""):
+            yield Asked(correlation_id, request.order, expires_at, address.partition or 0)

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -197,12 +198,14 @@ class Requester:
         """End, since a thread has: all that waits and all that comes is told which, and by what."""
         if self._pending.refusal() is not None:
             return
-        said = str(self._why_no_replies(error)) if name == "replies" else repr(error)
+        told = isinstance(error, KafkaException | ShopError)
+        said = str(error) if told else repr(error)
+        with suppress(Exception):
+            said = str(self._why_no_replies(error)) if name == "replies" else said
         why = f"the requester has ended, for its thread {name} has: {said}"
         self._stopping.set()
         self._pending.close(lambda perhaps_asked: InDoubt(why) if perhaps_asked else NotSent(why))
         self._ready.set()
-        told = isinstance(error, KafkaException | ShopError)
         _log.error("%s", why, exc_info=None if told else error)
 
     def _full(self) -> str:

@@ -27,6 +27,7 @@ def durable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Asker]:
     monkeypatch.setattr("event_log.database.RETRY_FOR_SECONDS", 0.3)
+    monkeypatch.setattr("request_reply.durable.NOTED_AGAIN_SECONDS", 0.1)
     made = Asker(servers, topics, places.of("order"), durable=True)
     yield made
     made.close()

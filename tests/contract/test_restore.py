@@ -180,8 +180,8 @@ def test_an_order_database_that_was_restored_knows_again_what_it_asked(
         restore()
         made, store, requester = asking()
         assert requester.wait_until_ready(30)
-        outcomes = [future.result(30) for future in recover(requester, made).values()]
-        assert set(outcomes) <= {Accepted(accepted(order))}
+        # Perhaps its reply is taken from the partition before.
+        assert recover(requester, made, [0]) in ({}, {"accepted": 1})
         with made.database.reading() as connection:
             known = load_orders(connection, ["test/1"])["test/1"]
             stand = counts(connection)

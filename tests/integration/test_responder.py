@@ -307,6 +307,7 @@ def test_an_order_that_was_asked_for_before_it_came_as_an_event_is_charged_once(
 def test_a_request_past_its_deadline_is_not_decided(bench: Bench, late: timedelta) -> None:
     answer = bench.only(request(order_of(0), expires_at=NOW - late))
     assert failure(answer) == (Failure.EXPIRED, True, "test/0")
+    assert answer.deadline == NOW - late, "it says which try it is about"  # type: ignore[union-attr]
     assert bench.kept() == []
     assert bench.letters == [], "who is late has broken nothing"
 
