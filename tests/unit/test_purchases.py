@@ -41,9 +41,18 @@ def test_the_real_file_is_read_whole_in_date_order_and_for_one_date_in_file_orde
         ("0000x 19970101 1 11.77", "customer id"),
         ("00001 1997010 1 11.77", "date"),
         ("00001 19970230 1 11.77", "19970230"),
-        ("00001 19691231 1 11.77", "ordered_at 1969-12-31T00:00:00+00:00 is outside business time"),
-        ("00001 21000101 1 11.77", "ordered_at 2100-01-01T00:00:00+00:00 is outside business time"),
-        ("00001 99991231 1 11.77", "ordered_at 9999-12-31T00:00:00+00:00 is outside business time"),
+        (
+            "00001 19691231 1 11.77",
+            "outside business time, which is from 1970-01-01 up to 2100-01-01",
+        ),
+        (
+            "00001 21000101 1 11.77",
+            "outside business time, which is from 1970-01-01 up to 2100-01-01",
+        ),
+        (
+            "00001 99991231 1 11.77",
+            "outside business time, which is from 1970-01-01 up to 2100-01-01",
+        ),
         ("00001 19970101 0 11.77", "number of CDs"),
         ("00001 19970101 -1 11.77", "number of CDs"),
         ("00001 19970101 1 11.7", "amount"),
