@@ -86,7 +86,7 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
         asking = Asking(orders)
         learn_asked(asking, servers)
         ends = Event()
-        store = DurableRequests(asking, require=lambda: lives.wait_until_same(ends))
+        store = DurableRequests(asking, require=lambda: lives.wait_until_same(ends, watched=False))
         stack.callback(store.close)
         requester = Requester(RequesterSettings(servers, partition), store, trace).start()
         stack.callback(requester.stop)

@@ -115,7 +115,7 @@ class Responder:
                     continue
                 try:
                     if self._lives is not None:
-                        self._lives.wait_until_same(stop)
+                        self._lives.wait_until_same(stop, watched=True)
                     self._until_answered(records, stop)
                 except BrokerError as error:
                     if not stop.is_set():

@@ -10,6 +10,7 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
+    retry_if_exception_type,
     stop_after_delay,
     wait_random_exponential,
 )
@@ -122,15 +123,22 @@ class TopicLives:
         """
         self._refuse_made_anew(self._known, self._view.ids(self._topics))
 
-    def wait_until_same(self, stopping: threading.Event) -> None:
+    def wait_until_same(self, stopping: threading.Event, *, watched: bool) -> None:
         """Check as `require_same`; while the broker doesn't say, wait for it until `stopping`.
+
+        Args:
+            stopping: ends the waiting.
+            watched: whether a watchdog ends this process where a right is missing, and names it;
+                else that is raised.
 
         Raises:
             ForeignTopic: a topic was made anew.
             BrokerError: the end came first, or a right is missing.
         """
         for attempt in Retrying(
-            retry=retry_if_exception(_may_pass),
+            retry=retry_if_exception_type(BrokerError)
+            if watched
+            else retry_if_exception(_may_pass),
             wait=wait_random_exponential(multiplier=0.2, max=5),
             sleep=sleep_using_event(stopping),
             stop=stop_when_event_set(stopping),

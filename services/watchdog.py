@@ -212,8 +212,9 @@ def watched(
     """
     telemetry().watch_outbox(service, partial(waiting, database))
     watchdog = Watchdog(service, database, topics, ClusterView(servers), stalled_after)
-    watchdog.require(require)
     if isinstance(servers, SecuredServers):
         watchdog.require(RightsView(servers, Principal(service), reply_topics).require)
+    # After the rights, whose absence it would put in other words.
+    watchdog.require(require)
     with beating(database.place, service), watchdog:
         yield

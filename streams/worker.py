@@ -279,7 +279,7 @@ class Worker:
         if not records:
             return
         # Asked after they were fetched, so that they are of the topics that positions belong to.
-        self._lives.wait_until_same(self._stopping)
+        self._lives.wait_until_same(self._stopping, watched=True)
         if handle_batch(self._service, records, spent=self.spent):
             self._relay.wake()
         for record in records:

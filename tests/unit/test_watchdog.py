@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import AccessDenied, BrokerError, NotLetIn
+from domain.errors import AccessDenied, BrokerError, ForeignTopic, NotLetIn
 from domain.progress import Standing
 from domain.status import Beat
 from event_log.database import Database, table_of
 from event_log.holding import process_name
 from event_log.inbox import PositionRow, advance
 from services.heartbeat import Heartbeat, HeartbeatRow, beats
+from services.topic_lives import EXIT_FOREIGN
 from services.watchdog import EXIT_DENIED, Watchdog, watched
 from tests.waiting import wait_for
 from transport.topics import ORDERS, TopicPartition
@@ -112,6 +113,20 @@ def test_it_ends_a_process_that_is_not_allowed_to_work_any_more_and_says_why(
     assert under_watch.look(10)
     assert under_watch.ended == [EXIT_DENIED]
     assert f"order ends, and nothing is lost: {why}" in caplog.text
+
+
+def test_it_ends_a_process_whose_topic_was_made_anew_and_says_so(
+    under_watch: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    why = ForeignTopic("topic orders was made anew")
+
+    def require() -> None:
+        raise why
+
+    under_watch.dog.require(lambda: None, require)
+    assert under_watch.look(5)
+    assert under_watch.ended == [EXIT_FOREIGN]
+    assert f"order ends, and acknowledges nothing: {why}" in caplog.text
 
 
 def test_a_service_that_never_handled_anything_is_watched_too(under_watch: Watched) -> None:
