@@ -140,6 +140,9 @@ def nothing_was_said(home: Home) -> None:
     for name in ("order", "payment", "warehouse", "event_log"):
         assert home.count(name, "outbox WHERE topic LIKE '%.dead-letter'") == 0
     assert home.count("order", "early") == 0
+    assert status(home)["dead_letters"] == {}
+    listed = home.shop("dead-letters", "list", "--state", "all")
+    assert "0 letters" in listed.stdout, listed.stdout + listed.stderr
     done = home.shop("prove")
     assert done.returncode == 0, done.stdout + done.stderr
 
