@@ -12,11 +12,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import ColumnElement, cast, func, literal_column, select
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined
 from domain.errors import ShopError
-from event_log.database import Database, Place, table_of
+from event_log.database import Database, Int64, Place, table_of
 from event_log.log import EventRow, last_position
 from event_log.sums import ExactSum
 from reporting import projector
@@ -205,7 +205,7 @@ def _grown(
         grown = (_growth.c.part < part_of(whole + 1), currency_of == currency)
 
         def summed(columns: Columns, *also: ColumnElement[bool]) -> Rows:
-            sums = [ExactSum(each) for each in (_growth.c.orders, _growth.c.cents)]
+            sums = [cast(func.sum(_growth.c.orders), Int64), ExactSum(_growth.c.cents)]
             query = select(*columns, *sums)
             found = connection.execute(query.where(*grown, *also).group_by(*columns))
             return [tuple(row) for row in found]
