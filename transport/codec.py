@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -57,7 +57,6 @@ _accepted = msgspec.json.Decoder(AuthorizationAccepted).decode
 _declined = msgspec.json.Decoder(AuthorizationDeclined).decode
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
-_SOME_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _authorization(body: bytes) -> Authorization:
@@ -73,6 +72,27 @@ _carried: dict[type[Contract], Callable[[bytes], Any]] = {
 _decoders: dict[str, Callable[[bytes], Any]] = {
     name: _carried.get(kind) or msgspec.json.Decoder(kind).decode for kind, name in _NAMES.items()
 }
+_told_by: dict[type[Contract], type[Any]] = {
+    ShipOrder: AuthorizationAccepted,
+    RecordRevenue: AuthorizationAccepted,
+    AuthorizePayment: NewOrder,
+}
+
+
+def _instants_of(kind: type[Any]) -> tuple[str, ...]:
+    """The fields of a struct that are instants."""
+    info: Any = msgspec.inspect.type_info(kind)
+    return tuple(
+        field.name
+        for field in info.fields
+        if any(
+            isinstance(each, msgspec.inspect.DateTimeType)
+            for each in getattr(field.type, "types", (field.type,))
+        )
+    )
+
+
+_instants = {name: _instants_of(_told_by.get(kind, kind)) for kind, name in _NAMES.items()}
 _wrappers: dict[str, Callable[[Any], Contract]] = {
     _NAMES[ShipOrder]: ShipOrder,
     _NAMES[RecordRevenue]: RecordRevenue,
@@ -168,9 +188,9 @@ def _decode(name: str, body: bytes | None, *, incoming: bool) -> Contract:
     if len(body) > MAX_BODY_BYTES:
         raise MalformedRecord(f"{name} has a body of {len(body)} bytes; {MAX_BODY_BYTES} at most")
     try:
-        decoded = _ours(decoder, body)
+        decoded = _ours(name, decoder, body)
         if decoded is None:
-            decoded = decoder(_with_our_time(name, body, incoming=incoming))
+            decoded = decoder(_with_our_instants(name, body, incoming=incoming))
             _refuse_duplicate_keys_and_depth(name, body)
     except RecursionError as error:
         raise _too_deep(name) from error
@@ -183,33 +203,37 @@ def _decode(name: str, body: bytes | None, *, incoming: bool) -> Contract:
     return decoded if wrap is None else wrap(decoded)
 
 
-def _ours(decoder: Callable[[bytes], Any], body: bytes) -> Any:
+def _ours(name: str, decoder: Callable[[bytes], Any], body: bytes) -> Any:
     """What a body says that is written as we write it, so without a key twice; else `None`."""
     try:
         decoded = decoder(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    in_utc = getattr(decoded, "ordered_at", _SOME_TIME).tzinfo is UTC
-    return decoded if in_utc and _encoder.encode(decoded) == body else None
+    for each in _instants[name]:
+        instant = getattr(decoded, each)
+        if instant is not None and instant.tzinfo is not UTC:
+            return None
+    return decoded if _encoder.encode(decoded) == body else None
 
 
-def _with_our_time(name: str, body: bytes, *, incoming: bool) -> bytes:
-    """The body with its time as we write it: msgspec would round it, and knows no leap second."""
+def _with_our_instants(name: str, body: bytes, *, incoming: bool) -> bytes:
+    """The body with its instants as we write them: msgspec rounds, and knows no leap second."""
     try:
-        fields = _fields(body)
-        written = _text(fields["ordered_at"])
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
-        # Whatever is wrong with it, the contract's own decoder says.
+        fields: dict[str, Any] = _fields(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # What is wrong with it, the contract's own decoder says.
         return body
-    try:
-        instant = instant_of(written)
-    except OverflowError as error:
-        raise MalformedRecord(f"{name}: ordered_at {error}") from error
-    except ValueError as error:
-        if incoming:
-            raise MalformedRecord(f"{name}: ordered_at {error}") from error
-        return body
-    return _encoder.encode({**fields, "ordered_at": instant})
+    for each in _instants[name]:
+        try:
+            fields[each] = instant_of(_text(fields[each]))
+        except OverflowError as error:
+            raise MalformedRecord(f"{name}: {each} {error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+            continue
+        except ValueError as error:
+            if incoming:
+                raise MalformedRecord(f"{name}: {each} {error}") from error
+    return _encoder.encode(fields)
 
 
 def _refuse_duplicate_keys_and_depth(name: str, body: bytes) -> None:

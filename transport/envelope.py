@@ -27,6 +27,7 @@ _REQUIRED = frozenset({"ce_specversion", "ce_id", "ce_type", "ce_source", "ce_co
 _CONTENT_TYPE = "content-type"
 _ATTRIBUTES = _REQUIRED | {"ce_time", "ce_subject", "ce_causationid", _CONTENT_TYPE}
 _STRUCTURED = "application/cloudevents"
+_MOST_SHOWN = 80
 _CHARSETS = frozenset({"utf-8", "us-ascii"})
 """What of text is UTF-8; JSON between systems is nothing else (RFC 8259, section 8.1)."""
 
@@ -176,17 +177,17 @@ def refuse_structured(headers: Iterable[tuple[str, bytes | None]]) -> None:
     """Say so where a record has its envelope in its body.
 
     Raises:
-        MalformedRecord: it has; or the header that would say so is doubled or empty.
+        MalformedRecord: it has.
     """
-    value = once(headers, _CONTENT_TYPE).get(_CONTENT_TYPE, CONTENT_TYPE.encode())
-    media = text_of(_CONTENT_TYPE, value).strip()
-    if media.lower().startswith(_STRUCTURED):
-        batched = media.lower().startswith(f"{_STRUCTURED}-batch")
-        raise MalformedRecord(
-            f"content-type {media!r} is CloudEvents in {'batched' if batched else 'structured'} "
-            "mode, which is not read here: send binary mode, with the attributes in headers ce_… "
-            "and the data alone as the body"
-        )
+    for name, value in headers:
+        media = (value or b"").strip().decode(errors="replace")
+        if name == _CONTENT_TYPE and media.lower().startswith(_STRUCTURED):
+            batched = media.lower().startswith(f"{_STRUCTURED}-batch")
+            raise MalformedRecord(
+                f"content-type {media[:_MOST_SHOWN]!r} is CloudEvents in "
+                f"{'batched' if batched else 'structured'} mode, which is not read here: send "
+                "binary mode, with the attributes in headers ce_… and the data alone as the body"
+            )
 
 
 def _refuse_other_bodies(content_type: str) -> None:

@@ -484,6 +484,13 @@ def test_what_is_beyond_the_bounds_is_malformed_whoever_asks(
     assert reason.startswith("OutOfBounds: ")
 
 
+@pytest.mark.parametrize("media", [b"", b"text/plain", b"application/x-java-serialized-object"])
+def test_what_a_plain_client_says_of_its_media_type_is_its_own(bench: Bench, media: bytes) -> None:
+    asked = plain(order_of(0), address_of())
+    (reply,) = bench.ask(replace(asked, headers=(*asked.headers, ("content-type", media))))
+    assert said(reply) == accepted(order_of(0))
+
+
 def test_a_plain_request_may_not_have_its_envelope_in_its_body(bench: Bench) -> None:
     structured = plain(order_of(0), address_of())
     media = ("content-type", b"Application/CloudEvents+JSON; charset=UTF-8")
