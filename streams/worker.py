@@ -327,6 +327,7 @@ class Worker:
         knows that nothing was there.
         """
         if self._expected.get(place, 0) < end:
+            self._lives.wait_until_same(self._stopping, watched=True)
             now = datetime.now(UTC)
             self._service.database.in_transaction(
                 lambda connection: advance(connection, {place: end}, now)

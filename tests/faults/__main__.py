@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cli.console import err
 from tests.faults.changes import MUTATIONS
-from tests.faults.run import LONG, SHORT, Row, leader_killed, measure, mutation
+from tests.faults.run import LONG, SHORT, Row, leader_killed, measure, mutation, topic_made_anew
 from tests.faults.stack import stack
 
 HEADINGS = ("faults", "orders", "lost", "doubled", "recovered", "seconds")
@@ -22,7 +22,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="repeats a run's choices; else a new one")
     parser.add_argument("--short", action="store_true", help="as in `make test`")
-    parser.add_argument("--only", action="append", help="a scenario, `leader`, or `mutations`")
+    parser.add_argument(
+        "--only", action="append", help="a scenario, `leader`, `anew`, or `mutations`"
+    )
     parser.add_argument("--faults", type=int, help="so many in each scenario")
     parser.add_argument("--json", action="store_true", help="one JSON object, for a script to read")
     chosen = parser.parse_args()
@@ -55,6 +57,8 @@ def _scenarios(chosen: argparse.Namespace, seed: int) -> Iterator[Row]:
                 yield measure(name, made, size)
     if not chosen.only or "leader" in chosen.only:
         yield leader_killed(seed, 1, 900, 60) if chosen.short else leader_killed(seed, 6, 6000, 60)
+    if not chosen.only or "anew" in chosen.only:
+        yield topic_made_anew(seed, 300)
 
 
 def _say(row: Row) -> None:

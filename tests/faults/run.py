@@ -11,6 +11,7 @@ from uuid import uuid4
 from tests.conftest import Home
 from tests.faults.changes import MUTATIONS
 from tests.faults.cluster import cluster
+from tests.faults.made_anew import made_anew
 from tests.faults.scenarios import SCENARIOS, Outcome, Size
 from tests.faults.stack import Stack, services, stack
 from tests.waiting import wait_for
@@ -139,6 +140,20 @@ def leader_killed(seed: int, faults: int, orders: int, per_second: float) -> Row
                         wait_for(nodes.whole, "all copies", 120)
                 made.settle()
                 return verdict("leader killed", made, Outcome(faults, recovered), began, 0, 0)
+
+
+def topic_made_anew(seed: int, orders: int) -> Row:
+    """A topic deleted and made anew under load; no service may do anything with its records."""
+    began = time.monotonic()
+    outcome, wrong = made_anew(seed, orders)
+    return Row(
+        "topic made anew",
+        outcome.faults,
+        orders,
+        recovered=outcome.recovered,
+        seconds=time.monotonic() - began,
+        wrong={"nothing done": wrong} if wrong else {},
+    )
 
 
 def mutation(name: str, seed: int, orders: int = 900) -> Row:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.run import SHORT, leader_killed, measure, mutation
+from tests.faults.run import SHORT, leader_killed, measure, mutation, topic_made_anew
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -33,6 +33,10 @@ def test_nothing_is_lost_and_nothing_twice(made: Stack, name: str) -> None:
 def test_three_brokers_and_the_leader_killed_under_load() -> None:
     row = leader_killed(SEED, 1, 900, 60)
     assert row.wrong == {}, f"FAULTS_SEED={SEED}"
+
+
+def test_a_topic_made_anew_is_refused_before_anything_is_done() -> None:
+    assert topic_made_anew(SEED, 300).wrong == {}, f"FAULTS_SEED={SEED}"
 
 
 def test_the_harness_finds_a_program_that_is_wrong() -> None:
