@@ -23,6 +23,7 @@ from playwright.sync_api import (
 )
 
 from tests.browser.small_log import SmallLog
+from tests.conftest import MISSING_FAILS
 from tests.expected import Purchase, purchases
 from tests.ports import free_port
 
@@ -99,7 +100,7 @@ def playwright() -> Iterator[Playwright]:
 def browser(playwright: Playwright) -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
-        if os.environ.get("CI"):
+        if os.environ.get(MISSING_FAILS):
             pytest.fail("CI is set, and there is no chromium to look at the page with")
         pytest.skip("there is no chromium here; Debian has it in the package of that name")
     opened = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import MISSING_FAILS
 from tests.interop.build import classpath, java, maven
 from transport.local_broker.java import java_environment
 
@@ -36,7 +37,7 @@ class Answer(NamedTuple):
 def require_maven() -> None:
     """Skip the test where Maven is missing; in CI that is a failure."""
     if maven() is None:
-        if os.environ.get("CI"):
+        if os.environ.get(MISSING_FAILS):
             pytest.fail("Maven is missing (no `mvn` on the PATH), and CI must test the Java peers")
         pytest.skip("Maven is missing (no `mvn` on the PATH), which builds the Java peers")
 
