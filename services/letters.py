@@ -61,7 +61,7 @@ class LetterDesk:
             ForeignTopic: a topic isn't the one that was read before.
             OffsetGap: letters were deleted before they were read.
         """
-        self.lives(servers).bind()
+        self.lives(servers).bind(within=0)
         with self.database.reading() as connection:
             positions = next_offsets(connection)
         for place, end in sorted(ClusterView(servers, 30).ends(DESK_READS).items()):

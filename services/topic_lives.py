@@ -66,8 +66,11 @@ class TopicLives:
         self._view = TopicsView(servers)
         self._known: Mapping[str, str] = {}
 
-    def bind(self) -> None:
+    def bind(self, within: float = START_SECONDS) -> None:
         """Remember which topics feed the database, or refuse others; before anything else is done.
+
+        Args:
+            within: seconds that the broker has to say which topics it has.
 
         Raises:
             ForeignTopic: a topic was made anew, or ends before a position.
@@ -77,7 +80,7 @@ class TopicLives:
         for attempt in Retrying(
             retry=retry_if_exception(_may_pass),
             wait=wait_random_exponential(multiplier=0.2, max=5),
-            stop=stop_after_delay(START_SECONDS),
+            stop=stop_after_delay(within),
             before_sleep=self._say_why,
             reraise=True,
         ):
