@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, few: list[Purchase]) -> Path:
     log.append((each for each in few if each.date >= ASKED), ship=True, asked=True)
     bad = order_of(few[0]._replace(date="19900101"))
     log.append_orders(
-        [type(bad)(EVIL, "1", bad.ordered_at, bad.amount, bad.items, f"{EVIL} Street")]
+        [type(bad)(EVIL, "00001", bad.ordered_at, bad.amount, bad.items, f"{EVIL} Street")]
     )
     log.close()
     return made
