@@ -31,7 +31,8 @@ from request_reply.requests import (
     reply_to,
     understand_request,
 )
-from request_reply.verdicts import NAME, Verdicts, after
+from request_reply.verdicts import NAME, Verdicts
+from services.batch import offsets_after
 from services.payment import PaymentService
 from services.telemetry import telemetry
 from services.topic_lives import TopicLives
@@ -117,8 +118,9 @@ class Responder:
                     if records:
                         self._until_same(stop)
                         self._until_answered(records, stop)
-                        self._reached |= after(records)
-                        _commit(consumer, after(records))
+                        reached = offsets_after(records)
+                        self._reached |= reached
+                        _commit(consumer, reached)
                     self._pass(ends, stop)
                 except BrokerError as error:
                     if not stop.is_set():
