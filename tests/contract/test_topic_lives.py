@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from cli.settings import Settings
-from domain.errors import ForeignTopic, OffsetGap
+from domain.errors import BrokerError, ForeignTopic, OffsetGap
 from event_log.database import Database
 from event_log.inbox import PositionRow, advance, next_offsets
 from event_log.topic_ids import TopicRow, topic_ids
@@ -20,6 +20,7 @@ from tests.live_topics import fill, make, make_anew, shorten
 from tests.waiting import wait_for
 from transport.cluster import ClusterView
 from transport.local_broker import LocalBroker
+from transport.reading import read_partition
 from transport.records import Outgoing, Record
 from transport.topics import TopicPartition
 
@@ -188,3 +189,12 @@ def test_reading_on_ends_after_marks_so_that_retention_leaves_no_gap(
     shorten(servers, topic, 2)
     lives.bind()
     assert read_on(database, servers, [topic], take) == 0
+
+
+def test_what_is_deleted_while_it_is_read_is_not_passed_over(servers: str, topic: str) -> None:
+    def begin(low: int) -> int:
+        shorten(servers, topic, 3)
+        return low
+
+    with pytest.raises(BrokerError, match="can't be read up to offset 4"):
+        list(read_partition(servers, TopicPartition(topic, 0), begin, 4, 10))
