@@ -227,7 +227,12 @@ class Responder:
         consumer = consumer_client(
             self._servers,
             GROUP,
-            **{"session.timeout.ms": SESSION_SECONDS * 1000, "enable.partition.eof": True},
+            **{
+                "session.timeout.ms": SESSION_SECONDS * 1000,
+                "enable.partition.eof": True,
+                # Requests that are deleted before they are read must not be passed over in silence.
+                "auto.offset.reset": "error",
+            },
         )
         try:
             consumer.subscribe([PAYMENT_REQUESTS], on_assign=self._begin)
@@ -249,8 +254,9 @@ class Responder:
                 # So that a crash in the first batch is seen as any other.
                 first.append(KafkaTopicPartition(place.topic, place.partition, 0))
             elif 0 <= place.offset < (position or 0):
-                # Decided, and perhaps not answered.
-                start = place.offset
+                # Decided, and perhaps not answered; as far as they are still there.
+                low, _ = consumer.get_watermark_offsets(place, timeout=COMMITTED_SECONDS)
+                start = max(place.offset, low)
             begin.append(KafkaTopicPartition(place.topic, place.partition, start))
         if first:
             consumer.commit(offsets=first, asynchronous=False)
@@ -271,7 +277,7 @@ class Responder:
             elif met.code() == KafkaError._PARTITION_EOF:
                 end = record_of(message)
                 ends[TopicPartition(end.topic, end.partition)] = end.offset
-            elif met.fatal() or is_denial(met):
+            elif met.fatal() or is_denial(met) or met.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise self._unread(met)
             else:
                 _log.warning("reading requests: %s", met.str())

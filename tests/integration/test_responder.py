@@ -42,6 +42,7 @@ from request_reply.responder import Responder
 from services.batch import handle_batch
 from services.payment import AccountEventRow, PaymentService
 from tests.integration.pipes import NOW
+from tests.integration.test_left_records import delete_before
 from tests.integration.transacting import Foreign
 from tests.waiting import wait_for
 from transport import topics
@@ -879,6 +880,21 @@ def test_marks_are_moved_over_so_that_retention_leaves_no_gap(
 
     with responding(Responder(service, servers, Publisher(servers))):
         wait_for(lambda: position() == began + 2, "the position after the mark", 20)
+
+
+def test_requests_that_are_deleted_before_they_are_read_end_the_responder(
+    servers: str, service: PaymentService
+) -> None:
+    place = topics.TopicPartition(REQUESTS, 1)
+    asked = request(order_of(3600))
+    Publisher(servers).publish([Outgoing(REQUESTS, asked.key, [], asked.value, 1)] * 2)
+    delete_before(servers, place, ClusterView(servers).ends([REQUESTS])[place])
+    stop = threading.Event()
+    late = threading.Timer(60, stop.set)
+    late.start()
+    with pytest.raises(BrokerError, match="requests can't be read"):
+        Responder(service, servers, Publisher(servers)).run(stop)
+    late.cancel()
 
 
 class Crash(Exception):
