@@ -207,7 +207,7 @@ def collected(
     """
     desk = LetterDesk(settings.database("dead_letters"))
     desk.database.bind_to_cluster(cluster)
-    desk.take_in(servers, datetime.now(UTC), refused)
+    desk.take_in(servers, refused)
     return desk
 
 

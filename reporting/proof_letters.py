@@ -1,13 +1,14 @@
 """The recorder's dead letters, gathered so that a proof can look them up by what they are about."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
 from event_log.database import Database, table_of, unpack_headers
 from event_log.outbox import OutboxRow
+from event_log.topic_ids import topic_ids
 from reporting.proof_records import digest_of
 from reporting.proof_topics import Topics
 from services.recorder import RecorderService
@@ -53,12 +54,13 @@ class Letters:
         """
         # The outbox first: what it sends meanwhile is read from the topics then.
         with log.reading() as connection:
+            ids = topic_ids(connection)
             waiting = connection.execute(_WAITING)
-            self._keep(letter_in(_record_of(row)) for row in waiting)
+            self._keep(letter_in(_record_of(row), ids) for row in waiting)
         names = [dead_letter_topic(topic) for topic in RecorderService.subscriptions]
         for place, span in topics.spans(names).items():
             for records in topics.records(place, span):
-                self._keep(letter_in(record) for record in records)
+                self._keep(letter_in(record, ids) for record in records)
 
     def within(self, place: TopicPartition, start: int, end: int) -> dict[int, bytes]:
         """By offset, the digests of letters about a partition's offsets from `start` to `end`."""
@@ -79,8 +81,12 @@ class Letters:
         self._database.executemany("INSERT OR IGNORE INTO letters VALUES (?, ?, ?, ?)", rows)
 
 
-def letter_in(record: Record) -> Letter | None:
-    """What a record of a dead-letter topic is about; `None` if it is no letter of the recorder."""
+def letter_in(record: Record, ids: Mapping[str, str]) -> Letter | None:
+    """What a record of a dead-letter topic is about; `None` if it is no letter of the recorder.
+
+    Nor is one about a record of a topic that was made anew since: `ids` are those of the
+    topics that fed the log, as far as they are known.
+    """
     # A letter has the headers of its record first, which may have been a letter before.
     said = dict(record.headers)
     if said.get("dead_letter_service") != RecorderService.name.encode():
@@ -91,6 +97,9 @@ def letter_in(record: Record) -> Letter | None:
             for name in ("topic", "partition", "offset")
         )
         place, at = TopicPartition(topic, int(partition)), int(offset)
+        fed_by = said.get("dead_letter_topic_id") or b""
+        if fed_by and fed_by != ids.get(topic, "").encode():
+            return None
         known = 0 <= place.partition <= _MOST and 0 <= at <= _MOST
         return Letter(place, at, digest_of(record)) if known else None
     except (KeyError, ValueError):

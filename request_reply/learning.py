@@ -5,7 +5,7 @@ asked again then (`request_reply.durable.recover`), and answered as it was decid
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,20 +14,18 @@ from sqlalchemy import Connection
 from domain.contracts import AuthorizePayment
 from domain.errors import ContractError
 from domain.identity import message_id_of
-from event_log.inbox import advance, next_offsets
+from event_log.inbox import advance
 from request_reply.correlation import expiry_of, return_address
 from services.asked import Asked
 from services.asking import Asking
 from services.order import SOURCE
+from services.reading_on import read_on
 from transport.cluster import ClusterView
-from transport.reading import read_partition
 from transport.records import Record, understand
 from transport.servers import Servers
-from transport.topics import PAYMENT_REQUESTS, TopicPartition
+from transport.topics import PAYMENT_REQUESTS
 
 _log = logging.getLogger(__name__)
-
-AT_ONCE = 2000
 
 
 def learn_asked(asking: Asking, servers: Servers) -> int:
@@ -39,15 +37,12 @@ def learn_asked(asking: Asking, servers: Servers) -> int:
         BrokerError: the topic can't be read.
         StoreError: the database can't be written.
     """
-    with asking.database.reading() as connection:
-        positions = next_offsets(connection)
-    learned = 0
-    for place, end in sorted(ClusterView(servers).ends([PAYMENT_REQUESTS]).items()):
-        start = positions.get(place, 0)
-        if start >= end:
-            continue
-        for records in read_partition(servers, place, partial(max, start), end, AT_ONCE):
-            learned += _take(asking, place, records)
+
+    def take(records: list[Record]) -> Callable[[Connection], int]:
+        now = datetime.now(UTC)
+        return partial(asking.learn, asked=list(_asked(records, now)), now=now)
+
+    learned = read_on(asking.database, servers, [PAYMENT_REQUESTS], take)
     if learned:
         _log.warning(
             "order: %d requests were not in database %s, which seems to be restored from a backup; "
@@ -66,18 +61,6 @@ def know_asked(asking: Asking, servers: Servers) -> None:
     """
     ends = ClusterView(servers).ends([PAYMENT_REQUESTS])
     asking.database.in_transaction(partial(advance, offsets=ends, now=datetime.now(UTC)))
-
-
-def _take(asking: Asking, place: TopicPartition, records: list[Record]) -> int:
-    now = datetime.now(UTC)
-    asked = list(_asked(records, now))
-
-    def work(connection: Connection) -> int:
-        count = asking.learn(connection, asked, now)
-        advance(connection, {place: records[-1].offset + 1}, now)
-        return count
-
-    return asking.database.in_transaction(work)
 
 
 def _asked(records: Iterable[Record], now: datetime) -> Iterable[Asked]:

@@ -283,7 +283,7 @@ class Requester:
                 ids = {"correlation_id": correlation_id}
                 line = f"{record.place} can't be used: {why}"
                 self._said.say(logging.WARNING, "unusable", line, ids)
-                unusable.append((record, why))
+                unusable.append((record, why.kept()))
                 if correlation_id is not None:
                     outcome = Undecodable(f"{record.place}: {why}")
                     settled.append((correlation_id, outcome, None))

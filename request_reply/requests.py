@@ -115,7 +115,8 @@ def understand_request(
             Failure.UNKNOWN_REQUEST if isinstance(why, UnknownType) else Failure.MALFORMED_REQUEST
         )
         answer = failed(_order_id_of(record), code, str(why), expires_at)
-        return BrokenRequest(record, address, _attribute(record, "ce_id"), answer, why)
+        cause = _attribute(record, "ce_id")
+        return BrokenRequest(record, address, cause, answer, why.kept())
     return Request(record, address, cause, order, expires_at)
 
 

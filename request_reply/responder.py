@@ -9,7 +9,7 @@ the consumer group says. Where the group is behind, replies may be missing: then
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -21,7 +21,7 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from domain.errors import AccessDenied, BrokerError, ContractError, RecordsRefused, StoreError
-from event_log.inbox import next_offsets
+from event_log.inbox import advance, next_offsets
 from event_log.outbox import Publishes, Relay
 from request_reply.partitions import KnowsPartitions, Partitions
 from request_reply.requests import (
@@ -31,7 +31,8 @@ from request_reply.requests import (
     reply_to,
     understand_request,
 )
-from request_reply.verdicts import NAME, Verdicts, after
+from request_reply.verdicts import NAME, Verdicts
+from services.batch import offsets_after
 from services.payment import PaymentService
 from services.telemetry import telemetry
 from services.topic_lives import TopicLives
@@ -94,6 +95,7 @@ class Responder:
         self._relay = Relay(service.database, publisher, held_for=1.0)
         self._letters_wait = True
         self._letters_try_at = 0.0
+        self._reached: dict[TopicPartition, int] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Answer requests until `stop` is set; the batch at hand is answered first.
@@ -109,20 +111,22 @@ class Responder:
         with self._subscribed() as consumer:
             self._send_letters()
             while not stop.is_set():
-                records = self._take(consumer)
+                records, ends = self._take(consumer)
                 if not records:
                     self._send_letters()
-                    continue
                 try:
-                    if self._lives is not None:
-                        self._lives.wait_until_same(stop, watched=True)
-                    self._until_answered(records, stop)
+                    if records:
+                        self._until_same(stop)
+                        self._until_answered(records, stop)
+                        reached = offsets_after(records)
+                        self._reached |= reached
+                        _commit(consumer, reached)
+                    self._pass(ends, stop)
                 except BrokerError as error:
                     if not stop.is_set():
                         raise
                     _log.warning("stopped before %d requests got replies: %s", len(records), error)
                     return
-                _commit(consumer, after(records))
 
     def answer(self, records: Sequence[Record]) -> None:
         """Decide a batch of requests in one transaction, then publish the replies.
@@ -187,6 +191,25 @@ class Responder:
         else:
             self._letters_wait = False
 
+    def _until_same(self, stop: threading.Event) -> None:
+        if self._lives is not None:
+            self._lives.wait_until_same(stop, watched=True)
+
+    def _pass(self, ends: Mapping[TopicPartition, int], stop: threading.Event) -> None:
+        """Move on to the ends that were reached, over offsets without records.
+
+        Those are marks of transactions, and what was rolled back. Once retention has deleted them
+        nobody knows that no request was there, and the next start would be refused.
+        """
+        passed = {place: end for place, end in ends.items() if end > self._reached.get(place, 0)}
+        if not passed:
+            return
+        self._until_same(stop)
+        self._database.in_transaction(
+            lambda connection: advance(connection, passed, self._database.now(connection))
+        )
+        self._reached |= passed
+
     def _until_answered(self, records: Sequence[Record], stop: threading.Event) -> None:
         for attempt in Retrying(
             retry=retry_if_exception(_may_pass),
@@ -202,7 +225,14 @@ class Responder:
     @contextmanager
     def _subscribed(self) -> Iterator[Consumer]:
         consumer = consumer_client(
-            self._servers, GROUP, **{"session.timeout.ms": SESSION_SECONDS * 1000}
+            self._servers,
+            GROUP,
+            **{
+                "session.timeout.ms": SESSION_SECONDS * 1000,
+                "enable.partition.eof": True,
+                # Requests that are deleted before they are read must not be passed over in silence.
+                "auto.offset.reset": "error",
+            },
         )
         try:
             consumer.subscribe([PAYMENT_REQUESTS], on_assign=self._begin)
@@ -213,7 +243,7 @@ class Responder:
     def _begin(self, consumer: Consumer, assigned: list[KafkaTopicPartition]) -> None:
         """Read each partition from its position in the database, or from before it."""
         with self._database.reading() as connection:
-            positions = next_offsets(connection)
+            self._reached = positions = next_offsets(connection)
         begin, first = [], []
         for place in consumer.committed(assigned, timeout=COMMITTED_SECONDS):
             if place.error is not None:
@@ -224,29 +254,34 @@ class Responder:
                 # So that a crash in the first batch is seen as any other.
                 first.append(KafkaTopicPartition(place.topic, place.partition, 0))
             elif 0 <= place.offset < (position or 0):
-                # Decided, and perhaps not answered.
-                start = place.offset
+                # Decided, and perhaps not answered; as far as they are still there.
+                low, _ = consumer.get_watermark_offsets(place, timeout=COMMITTED_SECONDS)
+                start = max(place.offset, low)
             begin.append(KafkaTopicPartition(place.topic, place.partition, start))
         if first:
             consumer.commit(offsets=first, asynchronous=False)
         consumer.assign(begin)
 
-    def _take(self, consumer: Consumer) -> list[Record]:
-        """The first request that comes, and what else is there by then."""
+    def _take(self, consumer: Consumer) -> tuple[list[Record], dict[TopicPartition, int]]:
+        """The first request that comes, and what else is there by then; and the ends reached."""
         try:
             messages = take(consumer, self._batch, 0.1)
         except KafkaException as error:
             raise self._unread(error.args[0]) from error
-        records = []
+        records: list[Record] = []
+        ends: dict[TopicPartition, int] = {}
         for message in messages:
             met = message.error()
             if met is None:
                 records.append(record_of(message))
-            elif met.fatal() or is_denial(met):
+            elif met.code() == KafkaError._PARTITION_EOF:
+                end = record_of(message)
+                ends[TopicPartition(end.topic, end.partition)] = end.offset
+            elif met.fatal() or is_denial(met) or met.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise self._unread(met)
             else:
                 _log.warning("reading requests: %s", met.str())
-        return records
+        return records, ends
 
     def _unread(self, error: KafkaError) -> BrokerError:
         of_group = error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED

@@ -13,11 +13,10 @@ from event_log.inbox import advance, next_offsets
 from event_log.outbox import enqueue
 from event_log.topic_ids import topic_ids
 from request_reply.requests import Answer, BrokenRequest, Request, Unaddressed, failed
+from services.batch import offsets_after
 from services.payment import PaymentService
 from transport.envelope import format_time
 from transport.letters import dead_letters
-from transport.records import Record
-from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
 
@@ -124,17 +123,8 @@ class Verdicts:
         refused = [(each.asked.record, each.why) for each in verdicts if each.why is not None]
         before, lives = next_offsets(connection), topic_ids(connection) if refused else {}
         letters = dead_letters(refused, NAME, now, before, lives)
-        advance(connection, after([verdict.asked.record for verdict in verdicts]), now)
+        advance(connection, offsets_after([verdict.asked.record for verdict in verdicts]), now)
         return enqueue(connection, letters) > 0
-
-
-def after(records: Sequence[Record]) -> dict[TopicPartition, int]:
-    """For each partition, the offset after the last of these records."""
-    offsets: dict[TopicPartition, int] = {}
-    for record in records:
-        place = _place(record)
-        offsets[place] = max(offsets.get(place, 0), record.offset + 1)
-    return offsets
 
 
 def _verdict(request: Request, answer: Authorization | ContractError | None) -> Verdict:
@@ -151,7 +141,3 @@ def _verdict(request: Request, answer: Authorization | ContractError | None) -> 
 
 def _undecided(asked: BrokenRequest | Unaddressed) -> Verdict:
     return Verdict(asked, asked.answer if isinstance(asked, BrokenRequest) else None, asked.why)
-
-
-def _place(record: Record) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)

@@ -70,9 +70,10 @@ class Asking:
 
     def learn(self, connection: Connection, asked: Iterable[Asked], now: datetime) -> int:
         """Take in requests that were asked, and are not known; how many these were."""
-        firsts = {each.correlation_id: each for each in asked}
-        known = standings_of(connection, firsts)
-        new = [each for each in firsts.values() if each.correlation_id not in known]
+        # Of one that was asked again the last time counts, which has the latest deadline.
+        lasts = {each.correlation_id: each for each in asked}
+        known = standings_of(connection, lasts)
+        new = [each for each in lasts.values() if each.correlation_id not in known]
         self.ask(connection, new, now)
         return len(new)
 
@@ -130,7 +131,7 @@ class Asking:
         self, connection: Connection, order_ids: Collection[str], now: datetime
     ) -> int:
         """Handle events that came before these orders were as far; how many records wait then."""
-        early = take_early(connection, order_ids)
+        early = take_early(connection, order_ids, now)
         if not early:
             return 0
         return enqueue(connection, self.orders.handle(connection, early, now).outgoing)

@@ -120,7 +120,7 @@ def handle_batch(
             # What was refused had no effect: sent again, mended or not, it is to have one.
             without = {id(record) for record, _ in handled.refused}
             mark_handled(connection, [each for each in fresh if id(each.record) not in without])
-        advance(connection, _after(records), at)
+        advance(connection, offsets_after(records), at)
         decided = perf_counter()
         return count
 
@@ -192,7 +192,8 @@ def _type_of(record: Record) -> str:
     return ""
 
 
-def _after(records: Iterable[Record]) -> dict[TopicPartition, int]:
+def offsets_after(records: Iterable[Record]) -> dict[TopicPartition, int]:
+    """For each partition, the offset after the last of these records."""
     offsets: dict[TopicPartition, int] = {}
     for record in records:
         place = TopicPartition(record.topic, record.partition)

@@ -1,7 +1,7 @@
 """Events that arrived before their order was known, or before their turn: kept until it comes."""
 
 from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 from sqlmodel import Field, SQLModel
@@ -56,13 +56,12 @@ def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
         connection.execute(insert_new(connection, _early), rows)
 
 
-def take_early(connection: Connection, order_ids: Collection[str]) -> list[Delivery]:
+def take_early(connection: Connection, order_ids: Collection[str], now: datetime) -> list[Delivery]:
     """Take out what was kept for these orders, in the order in which it arrived.
 
     It was understood when it was kept, perhaps by earlier rules, and rules that were added since
     don't hold for it. What can't be understood any more all the same becomes a dead letter, and
-    holds nobody up. Its event counts as never
-    handled then, so that it can be sent again, mended.
+    holds nobody up. Its event counts as never handled then, so that it can be sent again, mended.
     """
     if connection.execute(select(_early.c.event_id).limit(1)).first() is None:
         return []
@@ -77,7 +76,7 @@ def take_early(connection: Connection, order_ids: Collection[str]) -> list[Deliv
             taken.append(understand_kept(record))
         except ContractError as why:
             life = topic_ids(connection).get(record.topic, "")
-            letters.append(dead_letter(record, KEPT_BY, why, datetime.now(UTC), life))
+            letters.append(dead_letter(record, KEPT_BY, why, now, life))
             spoilt.append(row.event_id)
     if letters:
         enqueue(connection, letters)

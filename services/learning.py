@@ -6,28 +6,20 @@ so they stand: they are taken from where they were published, before anything is
 
 import logging
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from functools import partial
-
-from sqlalchemy import Connection
 
 from domain.contracts import Authorization
 from domain.errors import ContractError
 from domain.principals import Principal
-from event_log.inbox import advance, next_offsets
 from services.payment import SOURCE, PaymentService
+from services.reading_on import read_on
 from transport.access import learned_by
-from transport.cluster import ClusterView
 from transport.codec import decode
 from transport.envelope import from_headers
-from transport.reading import read_partition
 from transport.records import Record
 from transport.servers import Servers
-from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
-
-AT_ONCE = 2000
 
 
 def learn_decisions(service: PaymentService, servers: Servers) -> int:
@@ -39,16 +31,12 @@ def learn_decisions(service: PaymentService, servers: Servers) -> int:
         BrokerError: the topics can't be read.
         StoreError: the database can't be written.
     """
-    with service.database.reading() as connection:
-        positions = next_offsets(connection)
-    learned = 0
-    ends = ClusterView(servers).ends(learned_by(Principal.PAYMENT))
-    for place, end in sorted(ends.items()):
-        start = positions.get(place, 0)
-        if start >= end:
-            continue
-        for records in read_partition(servers, place, partial(max, start), end, AT_ONCE):
-            learned += _take(service, place, records)
+    learned = read_on(
+        service.database,
+        servers,
+        learned_by(Principal.PAYMENT),
+        lambda records: partial(service.learn, decisions=list(_decisions(records))),
+    )
     if learned:
         _log.warning(
             "payment: %d decisions were not in database %s, which seems to be restored from a "
@@ -56,17 +44,6 @@ def learn_decisions(service: PaymentService, servers: Servers) -> int:
             *(learned, service.database),
         )
     return learned
-
-
-def _take(service: PaymentService, place: TopicPartition, records: list[Record]) -> int:
-    decisions = list(_decisions(records))
-
-    def work(connection: Connection) -> int:
-        count = service.learn(connection, decisions)
-        advance(connection, {place: records[-1].offset + 1}, datetime.now(UTC))
-        return count
-
-    return service.database.in_transaction(work)
 
 
 def _decisions(records: Iterable[Record]) -> Iterable[Authorization]:

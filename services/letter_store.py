@@ -142,11 +142,12 @@ def letter_named(connection: Connection, name: str) -> Letter | None:
     return next((letter for letter in _told(rows, actions) if letter.name == name), None)
 
 
-def keep_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Keep letters as they came; those that are there already change nothing."""
+def keep_letters(connection: Connection, letters: Sequence[DeadLetter]) -> int:
+    """Keep letters as they came; those that are there already change nothing. How many came."""
     rows = [_row(letter) for letter in letters]
     if rows:
         connection.execute(insert_new(connection, _letters), rows)
+    return len(rows)
 
 
 def keep_action(

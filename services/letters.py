@@ -1,6 +1,6 @@
 """The letter desk: every dead letter, and what is done with it."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from domain.errors import MalformedRecord, ShopError
 from domain.letters import Action, LetterState
 from event_log.database import Database, Place
-from event_log.inbox import PositionRow, advance, next_offsets
+from event_log.inbox import PositionRow
 from event_log.outbox import OutboxRow, enqueue
 from event_log.topic_ids import TopicRow
 from services.letter_store import (
@@ -21,13 +21,12 @@ from services.letter_store import (
     keep_letters,
     letter_named,
 )
+from services.reading_on import read_on
 from services.topic_lives import TopicLives
-from transport.cluster import ClusterView
 from transport.letters import DeadLetter, again, read_letter, size_of
-from transport.reading import read_partition
 from transport.records import Outgoing, Record
 from transport.servers import Servers
-from transport.topics import TOPICS, TopicPartition, dead_letter_topic
+from transport.topics import TOPICS, dead_letter_topic
 
 DEAD_LETTERS = "dead-letters"
 """What the desk is called among those who read topics."""
@@ -48,12 +47,11 @@ class LetterDesk:
             place, [LetterRow, LetterActionRow, OutboxRow, PositionRow, TopicRow]
         )
 
-    def take_in(self, servers: Servers, now: datetime, refused: Callable[[str], None]) -> None:
+    def take_in(self, servers: Servers, refused: Callable[[str], None]) -> None:
         """Read what the dead-letter topics have by now.
 
         Args:
             servers: where the topics are.
-            now: the time (UTC, aware).
             refused: is told of each record there that is no letter of ours.
 
         Raises:
@@ -61,15 +59,18 @@ class LetterDesk:
             ForeignTopic: a topic isn't the one that was read before.
             OffsetGap: letters were deleted before they were read.
         """
+
+        def take(records: list[Record]) -> Callable[[Connection], int]:
+            letters = []
+            for record in records:
+                try:
+                    letters.append(read_letter(record))
+                except MalformedRecord as error:
+                    refused(str(error))
+            return partial(keep_letters, letters=letters)
+
         self.lives(servers).bind(within=0)
-        with self.database.reading() as connection:
-            positions = next_offsets(connection)
-        for place, end in sorted(ClusterView(servers, 30).ends(DESK_READS).items()):
-            start = positions.get(place, 0)
-            if start < end:
-                begin = partial(max, start)
-                for records in read_partition(servers, place, begin, end, BATCH):
-                    self._keep(place, records, now, refused)
+        read_on(self.database, servers, DESK_READS, take, BATCH)
 
     def lives(self, servers: Servers) -> TopicLives:
         """Whether the dead-letter topics are the ones that were read before."""
@@ -158,26 +159,6 @@ class LetterDesk:
             return sent
 
         return self.database.in_transaction(work)
-
-    def _keep(
-        self,
-        place: TopicPartition,
-        records: Sequence[Record],
-        now: datetime,
-        refused: Callable[[str], None],
-    ) -> None:
-        letters = []
-        for record in records:
-            try:
-                letters.append(read_letter(record))
-            except MalformedRecord as error:
-                refused(str(error))
-
-        def work(connection: Connection) -> None:
-            keep_letters(connection, letters)
-            advance(connection, {place: records[-1].offset + 1}, now)
-
-        self.database.in_transaction(work)
 
 
 def open_letters(letters: Iterable[Letter]) -> dict[str, int]:

@@ -91,7 +91,7 @@ class OrderService:
                 connection, [Order(order_id, OrderState.PLACED) for order_id in sorted(new)]
             )
             enqueue(connection, [outgoing(order, SOURCE, now) for order in orders])
-            waited = take_early(connection, new)
+            waited = take_early(connection, new, now)
             if waited:
                 enqueue(connection, self.handle(connection, waited, now).outgoing)
             return len(new)
@@ -108,7 +108,7 @@ class OrderService:
         changed: dict[str, Order] = {}
         early: dict[str, list[Delivery]] = {}
         out: list[Outgoing] = []
-        arrived = [*take_early(connection, ids), *deliveries]
+        arrived = [*take_early(connection, ids, now), *deliveries]
         for delivery in arrived:
             order_id = delivery.envelope.correlation_id
             before = known.get(order_id)

@@ -18,11 +18,9 @@ TIMEOUT_SECONDS = 5.0
 
 
 def missing_records(
-    servers: Servers, place: TopicPartition, start: int | None, end: int, batch: int
+    servers: Servers, place: TopicPartition, start: int, end: int, batch: int
 ) -> Generator[list[Record]]:
     """Read offsets `start` up to, without, `end` of a partition, in batches.
-
-    `start` is `None` for a service that never read the partition: then from its first record on.
 
     Raises:
         OffsetGap: the topic no longer has them.
@@ -30,12 +28,12 @@ def missing_records(
     """
 
     def begin(low: int) -> int:
-        if start is not None and low > start:
+        if low > start:
             raise OffsetGap(
                 f"{place.topic}[{place.partition}] has no offsets {start} to {min(low, end) - 1} "
                 "any more, and they were never handled: retention deleted them. Restore them, or "
                 "give them up by `shop positions accept` and the service's name"
             )
-        return low if start is None else start
+        return start
 
     return read_partition(servers, place, begin, end, batch, TIMEOUT_SECONDS)

@@ -10,31 +10,24 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
 
 import uvloop
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
 
-from domain.errors import BrokerError, ForeignTopic
-from event_log.inbox import advance, next_offsets
-from services.batch import Service, Spent, handle_batch
-from services.telemetry import telemetry
+from domain.errors import BrokerError, ForeignTopic, OffsetGap
+from services.batch import Service
 from services.topic_lives import EXIT_FOREIGN, TopicLives
 from services.watchdog import STALLED_AFTER_SECONDS, watched
 from streams.bounded import Hand, fetch_by_bytes
 from streams.denials import denial, say_denials_briefly
 from streams.faust_app import FaustWorker, faust_app
+from streams.intake import Intake
 from streams.lean import RawSchema
-from streams.missing import missing_records
 from streams.readable import pass_over_what_is_unreadable, passed_over
 from streams.relaying import EXIT_FAILED, RelayThread
 from transport.cluster import ClusterView
@@ -47,9 +40,6 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 3.0
 """How often a worker looks whether records were left: what stands still at two looks was."""
-
-AT_ONCE_SECONDS = 1.0
-"""How long records that were left may hold up those that come."""
 
 PASSED_OVER_SECONDS = 0.5
 """How often a worker looks whether its client passed over what it can't read."""
@@ -78,18 +68,23 @@ class Worker:
         self, service: Service, settings: WorkerSettings, relay: RelayThread, lives: TopicLives
     ) -> None:
         """Build the Faust app; nothing connects before `run`."""
-        self.spent = Spent()
         self._service = service
         self._settings = settings
         self._relay = relay
         self._lives = lives
-        self._expected: dict[TopicPartition, int] = {}
         self._cluster = ClusterView(settings.bootstrap_servers)
         self._took_at = 0.0
-        self._left: dict[TopicPartition, int] = {}
-        # One thread: batches of a service follow one another; the event loop stays free meanwhile.
         self._stopping = threading.Event()
+        # One thread: batches of a service follow one another; the event loop stays free meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name}-batches")
+        self.intake = Intake(
+            service,
+            settings.bootstrap_servers,
+            settings.batch,
+            lives,
+            relay.wake,
+            self._stopping,
+        )
         self.app = faust_app(
             service.name, settings.bootstrap_servers, settings.data, settings.batch
         )
@@ -142,7 +137,7 @@ class Worker:
             self._stopping.set()
             self._relay.stop()
             self._thread.shutdown()
-            spent = self.spent
+            spent = self.intake.spent
             _log.info(
                 "%s: stopped after %d records in %d batches; seconds: decode %.2f, decide %.2f, "
                 "commit %.2f; processor %.2f",
@@ -163,7 +158,7 @@ class Worker:
         async for events in stream.noack_take(settings.batch, within=settings.within):
             records = [_record(event.message) for event in events]
             try:
-                await loop.run_in_executor(self._thread, self._handle, records)
+                await loop.run_in_executor(self._thread, self.intake.take, records)
             except Exception:  # noqa: BLE001 whatever it was
                 # An exception that leaves an agent acknowledges what it was given: never let it.
                 self._give_up(records[0].place)
@@ -177,8 +172,7 @@ class Worker:
     async def _take_what_was_left(self) -> None:
         """Read what Faust dropped at the end of a partition, where no later record shows the gap.
 
-        A rebalance can throw away what was fetched and not yet handled, and go on behind it. Each
-        partition is looked at by itself: others may be busy all the time.
+        A rebalance can throw away what was fetched and not yet handled, and go on behind it.
         """
         topics = self._service.subscriptions
         assigned = [
@@ -190,7 +184,9 @@ class Worker:
         try:
             # Not by the batches' thread: a broker that is slow to answer must not hold them up.
             ends = await loop.run_in_executor(None, self._cluster.ends, topics)
-            await loop.run_in_executor(self._thread, self._handle_left, assigned, ends)
+            busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
+            take = partial(self.intake.take_left, assigned, ends, busy=busy)
+            await loop.run_in_executor(self._thread, take)
         except BrokerError as error:
             _log.info("%s: not known whether records were left: %s", self._service.name, error)
         except Exception:  # noqa: BLE001 whatever it was
@@ -203,38 +199,18 @@ class Worker:
             return
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._handle_passed_over, ends)
+            await loop.run_in_executor(self._thread, self.intake.take_passed_over, ends)
         except BrokerError as error:
             _log.warning("%s: records wait until they are left: %s", self._service.name, error)
         except Exception:  # noqa: BLE001 whatever it was
             self._give_up("what was passed over")
 
-    def _handle_passed_over(self, ends: Mapping[TopicPartition, int]) -> None:
-        for place, end in ends.items():
-            self._handle_directly(place, end, "passed over")
-
-    def _handle_left(
-        self, assigned: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
-    ) -> None:
-        busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
-        self._read_positions()
-        before, self._left = self._left, {}
-        for place in assigned:
-            position, end = self._expected.get(place, 0), ends.get(place, 0)
-            if position >= end:
-                continue
-            if before.get(place) == position:
-                # Perhaps it was on its way before: only what stands still at two looks was left.
-                until = monotonic() + AT_ONCE_SECONDS if busy else float("inf")
-                self._handle_directly(place, end, "left", until)
-            self._left[place] = self._expected.get(place, 0)
-
     def _give_up(self, what: str) -> None:
         met = sys.exc_info()[1]
-        if isinstance(met, ForeignTopic):
+        if isinstance(met, ForeignTopic | OffsetGap):
             _log.error("%s ends, and acknowledges nothing: %s", self._service.name, met)
             logging.shutdown()
-            os._exit(EXIT_FOREIGN)
+            os._exit(EXIT_FOREIGN if isinstance(met, ForeignTopic) else EXIT_FAILED)
         _log.exception(
             "%s could not handle %s and what follows: it ends without acknowledging and is to be "
             "started again",
@@ -242,105 +218,6 @@ class Worker:
         )
         logging.shutdown()
         os._exit(EXIT_FAILED)
-
-    def _handle(self, records: Sequence[Record]) -> None:
-        """Commit records in the order of each partition, and in their place those skipped.
-
-        What comes next is what the database says: another process may have handled more since, and
-        a database that was restored has less than this process remembers.
-        """
-        self._read_positions()
-        run: list[Record] = []
-        reached: dict[TopicPartition, int] = {}
-        for record in records:
-            place = TopicPartition(record.topic, record.partition)
-            next_offset = reached.get(place, self._expected.get(place, -1))
-            if record.offset > next_offset:
-                self._commit(run)
-                run = []
-                # Once for a batch: transactions leave a gap behind each, in which there is nothing.
-                end = _last(records, place) + 1 if next_offset >= 0 else record.offset
-                self._fetch_what_was_skipped(place, end)
-                reached[place] = self._expected.get(place, 0)
-            if record.offset >= reached.get(place, 0):
-                run.append(record)
-                reached[place] = record.offset + 1
-        self._commit(run)
-
-    def _say_why(self, state: RetryCallState) -> None:
-        telemetry().retried("broker")
-        why = state.outcome.exception() if state.outcome else None
-        _log.warning(
-            "%s: records can't be read, attempt %d, its partition waits: %s",
-            *(self._service.name, state.attempt_number, why),
-        )
-
-    def _commit(self, records: Sequence[Record]) -> None:
-        if not records:
-            return
-        # Asked after they were fetched, so that they are of the topics that positions belong to.
-        self._lives.wait_until_same(self._stopping, watched=True)
-        if handle_batch(self._service, records, spent=self.spent):
-            self._relay.wake()
-        for record in records:
-            place = TopicPartition(record.topic, record.partition)
-            self._expected[place] = max(self._expected.get(place, 0), record.offset + 1)
-
-    def _fetch_what_was_skipped(self, place: TopicPartition, end: int) -> None:
-        # Order is kept: what follows waits here until the broker gives what comes before it.
-        for attempt in Retrying(
-            retry=retry_if_exception_type(BrokerError),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            sleep=sleep_using_event(self._stopping),
-            stop=stop_when_event_set(self._stopping),
-            before_sleep=self._say_why,
-            reraise=True,
-        ):
-            with attempt:
-                self._handle_directly(place, end, "skipped")
-
-    def _handle_directly(
-        self, place: TopicPartition, end: int, why: str, until: float = float("inf")
-    ) -> None:
-        """Read and commit the records of a partition before `end` that nobody has handled.
-
-        It stops early at the moment `until`, after a batch.
-        """
-        # Another process may have handled them since: what counts is the database.
-        self._read_positions()
-        start = self._expected.get(place)
-        if start is not None and start >= end:
-            return
-        servers, size = self._settings.bootstrap_servers, self._settings.batch
-        with closing(missing_records(servers, place, start, end, size)) as batches:
-            for records in batches:
-                _log.warning("%s was %s, and %d more", records[0].place, why, len(records) - 1)
-                self._commit(records)
-                if monotonic() > until:
-                    return
-        self._pass(place, end)
-
-    def _pass(self, place: TopicPartition, end: int) -> None:
-        """Move on over offsets without records: marks of transactions, and what was rolled back.
-
-        Else they would be looked at again and again; and once retention has deleted them, nobody
-        knows that nothing was there.
-        """
-        if self._expected.get(place, 0) < end:
-            self._lives.wait_until_same(self._stopping, watched=True)
-            now = datetime.now(UTC)
-            self._service.database.in_transaction(
-                lambda connection: advance(connection, {place: end}, now)
-            )
-            self._expected[place] = end
-
-    def _read_positions(self) -> None:
-        with self._service.database.reading() as connection:
-            self._expected = next_offsets(connection)
-
-
-def _last(records: Iterable[Record], place: TopicPartition) -> int:
-    return max(each.offset for each in records if (each.topic, each.partition) == place)
 
 
 def _record(message: Any) -> Record:

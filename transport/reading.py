@@ -1,6 +1,6 @@
 """Records of a partition from one offset to another, read directly, by no group."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -37,7 +37,15 @@ def read_partition(
         AccessDenied: the topic may not be read.
         BrokerError: no answer came in time.
     """
-    consumer = consumer_client(servers, "unused", **{"enable.partition.eof": True})
+    consumer = consumer_client(
+        servers,
+        "unused",
+        **{
+            "enable.partition.eof": True,
+            # What is deleted once `begin` has been asked must not be passed over in silence.
+            "auto.offset.reset": "error",
+        },
+    )
     try:
         low, _high = consumer.get_watermark_offsets(KafkaTopicPartition(*place), timeout=timeout)
         yield from read_between(consumer, place, begin(low), end, batch, timeout)
@@ -84,6 +92,7 @@ def messages_between(
     while start < end:
         messages = take(consumer, batch, 0.05)
         refuse_denied(messages)
+        _refuse_out_of_range(messages)
         read = [message for message in messages if message.error() is None]
         if wanted := [message for message in read if _offset(message) < end]:
             yield wanted
@@ -118,6 +127,13 @@ def _is_end_of(place: TopicPartition, message: Message, end: int) -> bool:
         return False
     # A new leader may know less of its end than the former one for a moment (KIP-207).
     return (message.topic(), message.partition()) == place and _offset(message) >= end
+
+
+def _refuse_out_of_range(messages: Iterable[Message]) -> None:
+    for message in messages:
+        error = message.error()
+        if error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise KafkaException(error)
 
 
 def _offset(message: Message) -> int:

@@ -55,7 +55,7 @@ def ours(settings: Settings, name: str) -> tuple[Spent, float]:
 
     made = worker(settings, name, publishes)
     made.run()
-    return made.spent, timed[0].seconds
+    return made.intake.spent, timed[0].seconds
 
 
 def floor(settings: Settings, name: str) -> tuple[Spent, float]:

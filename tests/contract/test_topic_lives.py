@@ -1,20 +1,27 @@
 """A database goes on with the topics that fed it, and refuses others; on a real broker."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import Connection
 
 from cli.settings import Settings
-from domain.errors import ForeignTopic, OffsetGap
+from domain.errors import BrokerError, ForeignTopic, OffsetGap
 from event_log.database import Database
 from event_log.inbox import PositionRow, advance, next_offsets
 from event_log.topic_ids import TopicRow, topic_ids
+from services.reading_on import read_on
 from services.topic_lives import TopicLives
 from tests.contract.conftest import Places
 from tests.integration.pipes import NOW
+from tests.integration.transacting import Foreign
 from tests.live_topics import fill, make, make_anew, shorten
+from tests.waiting import wait_for
+from transport.cluster import ClusterView
 from transport.local_broker import LocalBroker
+from transport.reading import read_partition
+from transport.records import Outgoing, Record
 from transport.topics import TopicPartition
 
 _numbers = itertools.count(1)
@@ -156,3 +163,38 @@ def test_two_services_over_one_database_have_topics_of_their_own(
     twin.bind()
     with pytest.raises(ForeignTopic):
         TopicLives(servers, database, "payment", [topic]).bind()
+
+
+def test_reading_on_ends_after_marks_so_that_retention_leaves_no_gap(
+    servers: str, database: Database
+) -> None:
+    """Deleted marks can't be told from records that were deleted before anyone read them."""
+    topic = f"topic.{next(_numbers)}"
+    make(servers, topic)
+    lives = TopicLives(servers, database, "dead-letters", [topic])
+    lives.bind()
+    foreign, cluster = Foreign(servers), ClusterView(servers)
+    foreign.send([Outgoing(topic, None, [], b"one")], 0)
+    foreign.commit()
+    wait_for(lambda: cluster.ends([topic]) == {TopicPartition(topic, 0): 2}, "the mark")
+    read: list[Record] = []
+
+    def take(records: list[Record]) -> Callable[[Connection], int]:
+        read.extend(records)
+        return lambda _: len(records)
+
+    assert read_on(database, servers, [topic], take) == 1
+    assert [each.value for each in read] == [b"one"]
+    assert positions(database) == {topic: 2}
+    shorten(servers, topic, 2)
+    lives.bind()
+    assert read_on(database, servers, [topic], take) == 0
+
+
+def test_what_is_deleted_while_it_is_read_is_not_passed_over(servers: str, topic: str) -> None:
+    def begin(low: int) -> int:
+        shorten(servers, topic, 3)
+        return low
+
+    with pytest.raises(BrokerError, match="can't be read up to offset 4"):
+        list(read_partition(servers, TopicPartition(topic, 0), begin, 4, 10))

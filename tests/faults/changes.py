@@ -19,6 +19,7 @@ import event_log.outbox
 import services.batch
 import services.order
 import services.payment
+import streams.intake
 import streams.lean
 import streams.worker
 import transport.records
@@ -50,7 +51,7 @@ def before_commit(chance: random.Random) -> None:
 
 def after_commit(chance: random.Random) -> None:
     """The transaction is kept, and Kafka isn't told."""
-    handle = streams.worker.handle_batch
+    handle = streams.intake.handle_batch
 
     def dying(*arguments: Any, **named: Any) -> int:
         count = handle(*arguments, **named)
@@ -58,7 +59,7 @@ def after_commit(chance: random.Random) -> None:
             _die()
         return count
 
-    streams.worker.handle_batch = dying
+    streams.intake.handle_batch = dying
 
 
 def before_mark(chance: random.Random) -> None:
@@ -132,7 +133,6 @@ def wild_clock(chance: random.Random) -> None:
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + timedelta(hours=chance.uniform(-48, 48))
 
-    streams.worker.datetime = Wild  # type: ignore[misc]
     Database.now = lambda *_: Wild.now(UTC)  # type: ignore[method-assign]
 
 
@@ -157,10 +157,10 @@ def ack_first(chance: random.Random) -> None:
             if chance.random() < ODDS:
                 _die()
             records = [streams.worker._record(event.message) for event in events]
-            await loop.run_in_executor(self._thread, self._handle, records)
+            await loop.run_in_executor(self._thread, self.intake.take, records)
 
     worker._consume = consume  # type: ignore[method-assign]
-    worker._fetch_what_was_skipped = lambda *_: None  # type: ignore[method-assign]
+    streams.intake.Intake._fetch_what_was_skipped = lambda *_: None  # type: ignore[method-assign]
 
 
 def no_inbox(_chance: random.Random) -> None:
@@ -199,7 +199,7 @@ def mark_first(chance: random.Random) -> None:
 
 def no_outbox(chance: random.Random) -> None:
     """Wrong: published straight after the commit, from memory."""
-    handle = streams.worker.handle_batch
+    handle = streams.intake.handle_batch
     made: dict[str, Publisher] = {}
     kept: list[Outgoing] = []
 
@@ -217,7 +217,7 @@ def no_outbox(chance: random.Random) -> None:
         return count
 
     services.batch.enqueue = enqueue
-    streams.worker.handle_batch = publishing
+    streams.intake.handle_batch = publishing
 
 
 def publish_first(chance: random.Random) -> None:

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from cli.composition import order_service, payment_service, publisher, worker
 from cli.place import read_purchases
 from cli.settings import Settings
+from domain.errors import OffsetGap
 from event_log.inbox import next_offsets
 from event_log.outbox import Relay
 from tests import expected
@@ -45,15 +46,15 @@ def test_what_stands_still_at_the_end_of_a_partition_is_read_directly(
     payment = worker(settings, "payment")
     mine = [TopicPartition(ORDERS, partition) for partition in (0, 1, 2)]
     ends = ClusterView(settings.bootstrap_servers or "").ends([ORDERS])
-    payment._handle_left(mine, ends)
+    payment.intake.take_left(mine, ends)
     assert home.count("payment", "account_events") == 0, "it may still be on its way"
-    payment._handle_left(mine, ends)
+    payment.intake.take_left(mine, ends)
     read = home.rows("payment", "SELECT topic, partition FROM positions")
     assert sorted(read) == [(ORDERS, 0), (ORDERS, 1), (ORDERS, 2)]
     decided = home.count("payment", "account_events")
     assert 0 < decided < 200
-    payment._handle_left([*mine, TopicPartition(ORDERS, 3)], ends)
-    payment._handle_left([*mine, TopicPartition(ORDERS, 3)], ends)
+    payment.intake.take_left([*mine, TopicPartition(ORDERS, 3)], ends)
+    payment.intake.take_left([*mine, TopicPartition(ORDERS, 3)], ends)
     assert home.decisions() == expected.outcomes(expected.purchases(200))
 
 
@@ -103,10 +104,10 @@ def test_what_comes_next_is_what_the_database_says_and_not_what_the_process_reme
     place = TopicPartition(ORDERS, 0)
     (records,) = read_partition(servers, place, lambda low: low, 12, 100)
     payment = worker(settings, "payment")
-    payment._handle(records[:11])
+    payment.intake.take(records[:11])
     restored = replace(home, path=tmp_path / "restored")
     payment._service.database = payment_service(restored.known_settings).database
-    payment._handle(records[11:])
+    payment.intake.take(records[11:])
     assert decided(restored) == [order.order_id for order in orders]
 
 
@@ -121,18 +122,31 @@ def test_a_worker_moves_on_over_marks_so_that_retention_leaves_no_gap(
     wait_for(lambda: cluster.ends([ORDERS])[place] == 2, "the mark")
     payment = worker(settings, "payment")
     (records,) = read_partition(servers, place, lambda low: low, 2, 100)
-    payment._handle(records)
+    payment.intake.take(records)
     with payment._service.database.reading() as connection:
         assert next_offsets(connection)[place] == 1
     for _ in range(2):
-        payment._handle_left([place], cluster.ends([ORDERS]))
+        payment.intake.take_left([place], cluster.ends([ORDERS]))
     with payment._service.database.reading() as connection:
         assert next_offsets(connection)[place] == 2
     delete_before(servers, place, 2)
     send(servers, [new_order(4, 1)], 0)
     (records,) = read_partition(servers, place, lambda low: low, 3, 100)
-    payment._handle(records)
+    payment.intake.take(records)
     assert len(decided(home)) == 2
+
+
+def test_what_was_deleted_before_a_service_first_read_is_said(
+    home: Home, settings: Settings
+) -> None:
+    servers, place = str(settings.bootstrap_servers), TopicPartition(ORDERS, 0)
+    payment = worker(settings, "payment")
+    send(servers, [new_order(4, 1) for _ in range(3)], 0)
+    delete_before(servers, place, 2)
+    payment.intake.take_left([place], {place: 3})
+    with pytest.raises(OffsetGap, match="no offsets 0 to 1 any more"):
+        payment.intake.take_left([place], {place: 3})
+    assert home.count("payment", "account_events") == 0
 
 
 def delete_before(servers: str, place: TopicPartition, offset: int) -> None:

@@ -42,6 +42,8 @@ from request_reply.responder import Responder
 from services.batch import handle_batch
 from services.payment import AccountEventRow, PaymentService
 from tests.integration.pipes import NOW
+from tests.integration.test_left_records import delete_before
+from tests.integration.transacting import Foreign
 from tests.waiting import wait_for
 from transport import topics
 from transport.clients import Publisher, consumer_client, producer_client
@@ -858,6 +860,41 @@ def test_one_request_has_its_reply_within_a_moment(servers: str, service: Paymen
             replies.wait_for(number - 2999)
             took.append(time.monotonic() - began)
     assert min(took) < 0.2, took
+
+
+def test_marks_are_moved_over_so_that_retention_leaves_no_gap(
+    servers: str, service: PaymentService
+) -> None:
+    """Deleted marks can't be told from requests that were deleted before anyone read them."""
+    place = topics.TopicPartition(REQUESTS, 0)
+    cluster, foreign = ClusterView(servers), Foreign(servers)
+    began = cluster.ends([REQUESTS])[place]
+    asked = request(order_of(3500))
+    foreign.send([Outgoing(REQUESTS, asked.key, list(asked.headers), asked.value)], 0)
+    foreign.commit()
+    wait_for(lambda: cluster.ends([REQUESTS])[place] == began + 2, "a request and its mark")
+
+    def position() -> int:
+        with service.database.reading() as connection:
+            return next_offsets(connection).get(place, 0)
+
+    with responding(Responder(service, servers, Publisher(servers))):
+        wait_for(lambda: position() == began + 2, "the position after the mark", 20)
+
+
+def test_requests_that_are_deleted_before_they_are_read_end_the_responder(
+    servers: str, service: PaymentService
+) -> None:
+    place = topics.TopicPartition(REQUESTS, 1)
+    asked = request(order_of(3600))
+    Publisher(servers).publish([Outgoing(REQUESTS, asked.key, [], asked.value, 1)] * 2)
+    delete_before(servers, place, ClusterView(servers).ends([REQUESTS])[place])
+    stop = threading.Event()
+    late = threading.Timer(60, stop.set)
+    late.start()
+    with pytest.raises(BrokerError, match="requests can't be read"):
+        Responder(service, servers, Publisher(servers)).run(stop)
+    late.cancel()
 
 
 class Crash(Exception):

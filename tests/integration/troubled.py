@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import streams.worker
+import streams.intake
 from cli.composition import worker
 from cli.console import log_to_stderr
 from cli.settings import Settings
 from services.payment import PaymentService
-from streams.worker import Worker
+from streams.intake import Intake
 from transport.records import Record
 
-_missing_records = streams.worker.missing_records
-_handle = Worker._handle
+_missing_records = streams.intake.missing_records
+_take = Intake.take
 
 
 def _hang(*_: object) -> Any:
@@ -36,8 +36,8 @@ def _gated(gate: Path, *arguments: Any) -> Iterator[list[Record]]:
     return _missing_records(*arguments)
 
 
-def _dropping(worker: Worker, records: Sequence[Record]) -> None:
-    _handle(worker, [record for record in records if record.partition])
+def _dropping(intake: Intake, records: Sequence[Record]) -> None:
+    _take(intake, [record for record in records if record.partition])
 
 
 if __name__ == "__main__":
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     if way == "hang":
         PaymentService.handle = _hang  # type: ignore[method-assign]
     elif way == "drop":
-        Worker._handle = _dropping  # type: ignore[method-assign]
+        Intake.take = _dropping  # type: ignore[method-assign]
     else:
-        streams.worker.missing_records = lambda *args: _gated(Path(rest[0]), *args)  # type: ignore[assignment]
+        streams.intake.missing_records = lambda *args: _gated(Path(rest[0]), *args)  # type: ignore[assignment]
     worker(Settings(), "payment").run()

@@ -176,21 +176,28 @@ def test_a_reply_is_no_event() -> None:
 class TestLetters:
     """Which records are the recorder's dead letters, and about what."""
 
-    def letter(self, record: Record, service: str = "recorder") -> Record:
-        made = dead_letter(record, service, MalformedRecord("why"), NOW)
+    def letter(self, record: Record, service: str = "recorder", topic_id: str = "") -> Record:
+        made = dead_letter(record, service, MalformedRecord("why"), NOW, topic_id)
         return Record(made.topic, 0, 99, made.key, made.body, tuple(made.headers))
 
     def test_a_letter_says_what_it_is_about_and_has_its_bytes(self) -> None:
-        found = letter_in(self.letter(RECORD))
+        found = letter_in(self.letter(RECORD), {})
         assert found == (TopicPartition("authorizations", 0), 7, digest_of(RECORD))
 
     def test_a_letter_of_another_service_is_none_of_the_recorders(self) -> None:
-        assert letter_in(self.letter(RECORD, "order")) is None
-        assert letter_in(RECORD) is None
+        assert letter_in(self.letter(RECORD, "order"), {}) is None
+        assert letter_in(RECORD, {}) is None
+
+    def test_a_letter_about_a_topic_of_the_same_name_made_anew_is_about_another_record(
+        self,
+    ) -> None:
+        letter = self.letter(RECORD, topic_id="former")
+        assert letter_in(letter, {"authorizations": "former"}) is not None
+        assert letter_in(letter, {"authorizations": "present"}) is None
 
     def test_a_letter_about_a_letter_is_about_the_second(self) -> None:
         again = replace(self.letter(RECORD), topic="orders", partition=3, offset=5)
-        found = letter_in(self.letter(again))
+        found = letter_in(self.letter(again), {})
         assert found is not None
         assert (found.place, found.offset) == (TopicPartition("orders", 3), 5)
 
@@ -201,7 +208,7 @@ class TestLetters:
     ) -> None:
         letter = self.letter(RECORD)
         headers = {**dict(letter.headers), f"dead_letter_{name}": value}
-        found = letter_in(replace(letter, headers=tuple(headers.items())))
+        found = letter_in(replace(letter, headers=tuple(headers.items())), {})
         assert found is None or found.place.topic == ""
 
     @pytest.mark.parametrize("name", ["partition", "offset"])
@@ -209,7 +216,7 @@ class TestLetters:
     def test_a_number_that_no_partition_has_is_about_nothing(self, name: str, value: bytes) -> None:
         letter = self.letter(RECORD)
         headers = {**dict(letter.headers), f"dead_letter_{name}": value}
-        assert letter_in(replace(letter, headers=tuple(headers.items()))) is None
+        assert letter_in(replace(letter, headers=tuple(headers.items())), {}) is None
 
     def test_key_and_body_are_told_apart(self) -> None:
         digests = {
