@@ -67,7 +67,11 @@ def replay(
     ] = False,
     without: Annotated[
         int | None,
-        typer.Option(min=1, help="Go on without the event at this position, which can't be read."),
+        typer.Option(
+            min=1,
+            max=10**18,
+            help="Go on without the event at this position, which can't be read.",
+        ),
     ] = None,
     note: Annotated[str | None, typer.Option(help="With --without: why, for whoever asks.")] = None,
     with_: Annotated[

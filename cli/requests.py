@@ -40,7 +40,9 @@ def ask(
     customer: Annotated[str, typer.Option(help="Customer id, such as 00042.")],
     amount: Annotated[str, typer.Option(help="Amount, such as 12.50.")],
     order: Annotated[str | None, typer.Option(help="Order id; else a new one.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds to wait.")] = ASK_SECONDS,
+    timeout: Annotated[
+        float, typer.Option(min=0.01, max=86_400, help="Seconds to wait.")
+    ] = ASK_SECONDS,
     trace: Annotated[bool, typer.Option("--trace", help="Show what goes over the wire.")] = False,
 ) -> None:
     """Ask the payment service to authorize one order, and print the answer."""
@@ -76,7 +78,7 @@ def ask(
 
 def requests(
     state: Annotated[RequestState | None, typer.Option(help="Only these.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10**6, help="The newest so many.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show what the order service has asked the payment service, and how that stands."""

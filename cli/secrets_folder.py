@@ -50,7 +50,9 @@ def create(
         list[str] | None,
         typer.Option(help=f"One more name or address of a broker, beside {', '.join(HOSTS)}."),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="How long the certificate is good.")] = DAYS,
+    days: Annotated[
+        int, typer.Option(min=1, max=36_500, help="How long the certificate is good.")
+    ] = DAYS,
     renew: Annotated[
         str | None,
         typer.Option(help="Only this, anew: a principal's passwords, or broker, its certificate."),

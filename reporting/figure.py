@@ -132,7 +132,8 @@ def stamp_in(fields: Mapping[str, Any]) -> Stamp:
     for day in filter(None, days):
         date.fromisoformat(day)
     return Stamp(
-        int(fields["position"]),
+        # By its text: neither nothing nor an infinity is a number then.
+        int(str(fields["position"])),
         str(fields["hash"]).lower(),
         str(fields["recorded_time"]) if fields["recorded_time"] else None,
         str(fields["currency"]),
@@ -146,7 +147,7 @@ def _positions(said: object) -> tuple[int, ...]:
     found = said.split() if isinstance(said, str) else said
     if not isinstance(found, Iterable):
         raise ValueError("set_aside is no list of positions")  # noqa: TRY004 as other fields
-    return tuple(int(each) for each in found)
+    return tuple(int(str(each)) for each in found)
 
 
 def _text(value: object) -> str:

@@ -43,6 +43,9 @@ Progress = Callable[[int, int], None]
 Rows = Iterable[Row]
 Columns = Sequence[ColumnElement[str]]
 
+_MOST_DIGITS = 18
+"""Longer ones are no positions of a database's, and Python reads no number of thousands."""
+
 _events = table_of(EventRow)
 _growth = table_of(GrowthRow)
 
@@ -53,7 +56,9 @@ def parse_moment(text: str, name: str) -> Moment:
     Raises:
         MalformedRecord: it is neither, or a time without a zone; the message says `name`.
     """
-    return int(text) if text.isascii() and text.isdigit() else parse_time(text, name, lenient=True)
+    if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS:
+        return int(text)
+    return parse_time(text, name, lenient=True)
 
 
 def position_at(log: Database, moment: Moment, written: Place | None = None) -> int:

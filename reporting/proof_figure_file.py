@@ -44,7 +44,7 @@ def read_exported(path: Path) -> Sequence[Exported]:
         return reader(path)
     except OSError as error:
         raise ShopError(f"{path} can't be read: {error.strerror or error}") from error
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise ShopError(
             f"{path} can't be checked: {error}. Only a file that this program exported can be"
         ) from error

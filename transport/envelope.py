@@ -245,4 +245,5 @@ def parse_time(text: str, name: str, *, lenient: bool = False) -> datetime:
             instant = datetime.fromisoformat(text)
             if instant.tzinfo is not None:
                 return instant.astimezone(UTC)
+            raise MalformedRecord(f"{name} {text!r} names no time zone")
     raise MalformedRecord(f"{name} {why}") from why

@@ -169,7 +169,7 @@ def _kinds(said: Mapping[str, str], wrong: list[str]) -> tuple[Kind, ...] | None
 
 def _page(said: Mapping[str, str], wrong: list[str]) -> int:
     text = said.get("page", "1")
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LAST_PAGE:
+    if text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= LAST_PAGE:
         return int(text)
     wrong.append(f"“{text}” is no page; there are pages 1 to {LAST_PAGE}.")
     return 1

@@ -87,6 +87,24 @@ class TestWithoutBroker:
         assert value in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("report", "--as-of", "9" * 5000),
+            ("report", "--compare-to", "9" * 5000),
+            ("replay", "--without", "9" * 25, "--note", "none"),
+            ("requests", "--limit", "9" * 25),
+            ("ask", "--customer", "42", "--amount", "1.00", "--timeout", "inf"),
+            ("secrets", "create", "secrets", "--days", "9" * 25),
+        ],
+    )
+    def test_a_number_that_is_too_large_is_a_wrong_command_line(
+        self, tmp_path: Path, command: tuple[str, ...]
+    ) -> None:
+        done = Home(tmp_path / "home").shop(*command)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+
     def test_settings_show_what_is_in_force(self, tmp_path: Path) -> None:
         home = Home(tmp_path / "home", {"MONTHLY_LIMIT": "150.00", "SHOP_PARTITIONS": "7"})
         found = json.loads(home.shop("settings", "--json").stdout)

@@ -53,7 +53,12 @@ def test_topics_made_anew_are_refused_by_all_before_they_do_anything(home: Home)
     with running(home, *SERVICES):
         done = home.shop("place", str(expected.DATA), "--limit", str(PLACED))
         assert done.returncode == 0, done.stderr
-        assert home.shop("ask", "--customer", "00042", "--amount", "1.00").returncode == 0
+        # However it is typed, it is the customer's one account.
+        for typed in ("42", "042", "00042"):
+            done = home.shop("ask", "--customer", typed, "--amount", "1.00")
+            assert done.returncode == 0, done.stderr
+            assert ", customer 00042, 1.00 USD: accepted" in done.stdout
+        assert home.count("payment", "account_events WHERE customer_id = '00042'") == 3
         settle(home)
         assert home.shop("dead-letters", "list").returncode == 0
     servers = servers_of(home)

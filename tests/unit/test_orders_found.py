@@ -149,6 +149,7 @@ def test_a_page_too_far_is_empty(connection) -> None:
         ("page=0", "no page"),
         ("page=9999999999999999999999", "no page"),
         ("page=²", "no page"),
+        (f"page=000000001{'9' * 5000}", "no page"),
     ],
 )
 def test_what_is_wrong_is_said(address, said) -> None:

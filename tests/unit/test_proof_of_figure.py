@@ -238,6 +238,9 @@ def test_the_empty_log_has_a_stamp_too(tmp_path: Path) -> None:
         stamp(shop.recorder.database, 1, "USD")
 
 
+STAMPED = b'{"position": %s, "hash": "", "recorded_time": null, "currency": "USD"}'
+
+
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
@@ -246,6 +249,8 @@ def test_the_empty_log_has_a_stamp_too(tmp_path: Path) -> None:
         ("a.json", b"[]", "no JSON object"),
         ("a.json", b"\xff", "can't be checked"),
         ("a.json", b"{", "can't be checked"),
+        ("a.json", b"[" * 100_000, "can't be checked"),
+        *(("a.json", STAMPED % said, "can't be checked: .*int") for said in (b"null", b"Infinity")),
         ("a.html", b"<script>{}</script>", "no script block of the id 'figure'"),
         ("a.csv", b"day,orders\n", "it has no position"),
         ("a.csv", b"# position: 1\nday,orders\n1997-01-01\n", "more or fewer fields"),
