@@ -26,8 +26,11 @@ LONGEST = (
     "stack",
     "test_faults.py",
     "test_styles.py",
+    "test_restore.py",
     "test_stack_faults.py",
+    "test_foreign_topics.py",
     "test_services.py",
+    "test_memory.py",
     "test_export_page.py",
     "test_cluster.py",
 )

@@ -28,23 +28,23 @@ def test_a_shop_that_was_restored_learns_again_what_the_topics_have(
     databases, backup = home.path / "databases", tmp_path / "backup"
 
     def place(count: int) -> None:
-        with running(home, *services):
-            limit = ("--limit", str(count), "--style", style)
-            done = home.shop("place", str(expected.DATA), *limit)
-            assert done.returncode == 0, done.stderr
-            settle()
+        limit = ("--limit", str(count), "--style", style)
+        done = home.shop("place", str(expected.DATA), *limit)
+        assert done.returncode == 0, done.stderr
+        settle()
 
     def settle() -> None:
         settings = settings_of(home)
         assert settings.bootstrap_servers is not None
         wait_until_settled(settings, settings.bootstrap_servers)
 
-    place(BEFORE)
     backup.mkdir()
-    for file in databases.glob("*.sqlite"):
-        with sqlite3.connect(file) as source, sqlite3.connect(backup / file.name) as target:
-            source.backup(target)
-    place(AFTER)
+    with running(home, *services):
+        place(BEFORE)
+        for file in databases.glob("*.sqlite"):
+            with sqlite3.connect(file) as source, sqlite3.connect(backup / file.name) as target:
+                source.backup(target)
+        place(AFTER)
     before = home.decisions()
     assert len(before) == AFTER
 

@@ -271,8 +271,10 @@ def test_an_open_order_waits_and_holds_up_its_own_partition_only(
     send(servers, [beside], 3)
     wait_for(lambda: beside.order_id in decided(home), "another partition goes on")
     wait_for(lambda: set(lags(home).values()) == {0}, "what is open is no work")
-    found = status(home)
-    assert list(found["held_up"]) == ["orders[2]"]  # type: ignore[call-overload]
+    letter, held_up = Foreign(servers), ["orders[2]", "orders.dead-letter[0]"]
+    letter.send([Outgoing("orders.dead-letter", b"1", [], b"{")])
+    assert list(status(home)["held_up"]) == held_up  # type: ignore[call-overload]
+    letter.abort()
     (wrong,) = wait_for(lambda: status(home)["wrong"], "it waits too long")  # type: ignore[misc]
     assert wrong.startswith("orders[2] waits for a transaction that is open since 20")
     assert {name: each.poll() for name, each in processes.items()} == dict.fromkeys(SERVICES)
