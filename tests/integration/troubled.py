@@ -1,9 +1,9 @@
 """A payment worker that a test holds up; a process of its own.
 
 Usage: ``python -m tests.integration.troubled hang`` never comes back from its first batch;
-``python -m tests.integration.troubled gate FILE`` reads skipped records once FILE is there, and
-makes ``FILE.reached`` before; ``python -m tests.integration.troubled drop`` loses what Faust hands
-over of the first partition.
+``python -m tests.integration.troubled gate FILE`` skips the first record of each partition, reads
+what was skipped once FILE is there, and makes ``FILE.reached`` before;
+``python -m tests.integration.troubled drop`` loses what Faust hands over of the first partition.
 """
 
 import sys
@@ -36,6 +36,10 @@ def _gated(gate: Path, *arguments: Any) -> Iterator[list[Record]]:
     return _missing_records(*arguments)
 
 
+def _skipping(intake: Intake, records: Sequence[Record]) -> None:
+    _take(intake, [record for record in records if record.offset])
+
+
 def _dropping(intake: Intake, records: Sequence[Record]) -> None:
     _take(intake, [record for record in records if record.partition])
 
@@ -48,5 +52,6 @@ if __name__ == "__main__":
     elif way == "drop":
         Intake.take = _dropping  # type: ignore[method-assign]
     else:
+        Intake.take = _skipping  # type: ignore[method-assign]
         streams.intake.missing_records = lambda *args: _gated(Path(rest[0]), *args)  # type: ignore[assignment]
     worker(Settings(), "payment").run()
