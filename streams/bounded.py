@@ -54,6 +54,10 @@ def _measured(record: Any) -> int:
     return size
 
 
+WAITING_BYTES = 4 * BATCH_BYTES
+"""Bytes that a stream's queue holds: a full one makes Faust's client wait at every record."""
+
+
 class ByteQueue(ThrowableQueue[Any]):
     """A stream's queue that is full by bytes too."""
 
@@ -61,7 +65,7 @@ class ByteQueue(ThrowableQueue[Any]):
 
     def full(self) -> bool:
         """Whether it has as many records or bytes as it may."""
-        return self._bytes >= BATCH_BYTES or super().full()
+        return self._bytes >= WAITING_BYTES or super().full()
 
     def clear(self) -> None:
         """Throw away what waits, and what waits for room."""

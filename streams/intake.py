@@ -42,6 +42,7 @@ class Intake:
         lives: TopicLives,
         committed: Callable[[], None],
         stopping: threading.Event,
+        still_after: float,
     ) -> None:
         """Read nothing yet.
 
@@ -52,6 +53,8 @@ class Intake:
             lives: says whether the topics are the ones that the database knows.
             committed: is called when the outbox fills.
             stopping: ends all waiting.
+            still_after: seconds that a partition stands still before it is taken for left, while
+                records of others come: what Faust has of it may wait for its turn behind theirs.
         """
         self.spent = Spent()
         self._service = service
@@ -60,8 +63,10 @@ class Intake:
         self._lives = lives
         self._committed = committed
         self._stopping = stopping
+        self._still_after = still_after
         self._expected: dict[TopicPartition, int] = {}
-        self._left: dict[TopicPartition, int] = {}
+        self._still: dict[TopicPartition, tuple[int, float]] = {}
+        """Partitions with records: where they stood at the last look, and since when (seconds)."""
 
     def take(self, records: Sequence[Record]) -> None:
         """Commit records as they came, and in their place those that were skipped.
@@ -107,15 +112,19 @@ class Intake:
             StoreError: the database can't be written.
         """
         self._read_positions()
-        before, self._left = self._left, {}
+        before, self._still = self._still, {}
+        now = monotonic()
         for place in assigned:
             position, end = self._next(place), ends.get(place, 0)
             if position >= end:
                 continue
-            if before.get(place) == position:
+            stood, since = before.get(place, (None, now))
+            if stood != position:
+                since = now
+            elif not busy or now - since >= self._still_after:
                 until = monotonic() + AT_ONCE_SECONDS if busy else float("inf")
                 self._read_directly(place, end, "left", until)
-            self._left[place] = self._next(place)
+            self._still[place] = self._next(place), since
 
     def take_passed_over(self, ends: Mapping[TopicPartition, int]) -> None:
         """Read up to these ends what Faust's client can't read. It raises as `take_left` does."""

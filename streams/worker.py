@@ -84,6 +84,8 @@ class Worker:
             lives,
             relay.wake,
             self._stopping,
+            # Long before the watchdog ends this process.
+            still_after=settings.stalled_after / 6,
         )
         self.app = faust_app(
             service.name, settings.bootstrap_servers, settings.data, settings.batch

@@ -6,7 +6,7 @@ from typing import Any
 
 from mode.utils.queues import FlowControlEvent
 
-from streams.bounded import ByteQueue, Hand, fetcher
+from streams.bounded import WAITING_BYTES, ByteQueue, Hand, fetcher
 from streams.bounded import _BoundedResult as BoundedResult
 from transport.bounds import BATCH_BYTES, FETCHED_BYTES, batches
 
@@ -27,7 +27,7 @@ async def blocked(task: "asyncio.Task[Any]") -> bool:
 
 def test_a_queue_is_full_by_bytes_and_takes_more_as_it_is_emptied() -> None:
     async def play() -> None:
-        made, large = queue(), of_size(BATCH_BYTES // 2)
+        made, large = queue(), of_size(WAITING_BYTES // 2)
         await made.put(large)
         await made.put(large)
         assert made.full()
@@ -38,7 +38,7 @@ def test_a_queue_is_full_by_bytes_and_takes_more_as_it_is_emptied() -> None:
         made.get_nowait()
         assert not made.full()
         # One that is larger than all of it is taken when there is room for any.
-        await made.put(of_size(2 * BATCH_BYTES))
+        await made.put(of_size(2 * WAITING_BYTES))
         assert made.full()
 
     asyncio.run(play())
@@ -49,13 +49,13 @@ def test_a_queue_that_is_thrown_away_has_room_and_nobody_waits_for_it() -> None:
 
     async def play() -> None:
         made = queue()
-        await made.put(of_size(BATCH_BYTES))
+        await made.put(of_size(WAITING_BYTES))
         waiting = asyncio.create_task(made.put(of_size(1)))
         assert await blocked(waiting)
         made.clear()
         assert not await blocked(waiting)
         assert made.empty()
-        await made.put(of_size(BATCH_BYTES - 1))
+        await made.put(of_size(WAITING_BYTES - 1))
         assert not made.full()
 
     asyncio.run(play())
