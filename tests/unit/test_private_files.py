@@ -22,7 +22,7 @@ from services.recorder import RecorderService
 os.umask(int(sys.argv[2], 8))
 database = RecorderService(Path(sys.argv[1])).database
 database.bind_to_cluster("a")
-with database.alone("replay", wait=True):
+with database.alone("replay"):
     for file in Path(sys.argv[1]).parent.iterdir():
         print(file.name, oct(file.stat().st_mode & 0o777))
 """
