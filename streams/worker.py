@@ -39,7 +39,7 @@ from transport.topics import TopicPartition
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 3.0
-"""How often a worker looks whether records were left: what stands still at two looks was."""
+"""How often a worker looks whether records were left: see `streams.intake`."""
 
 PASSED_OVER_SECONDS = 0.5
 """How often a worker looks whether its client passed over what it can't read."""
