@@ -107,7 +107,7 @@ def test_a_locked_database_is_waited_for(home: Home, settings: Settings, tmp_pat
             other.execute("BEGIN IMMEDIATE")
             publish_orders(settings)
             wait_for_log(log, "payment: no heartbeat for now", process)
-            wait_for_log(log, "payment.sqlite can't be written, attempt 1, trying again", process)
+            wait_for_log(log, "payment.sqlite can't be used, trying again", process)
             assert home.count("payment", "account_events") == 0
             other.execute("ROLLBACK")
         wait_for(lambda: all_are_decided(home), "decisions")
