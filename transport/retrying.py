@@ -29,6 +29,8 @@ SAID_AGAIN_SECONDS = 30.0
 _said: dict[str, float] = {}
 """What is waited for at this moment, and when that was said last: several threads may wait."""
 
+_saying = threading.Lock()
+
 on_retry: list[Callable[[str], None]] = []
 """Each is told what is tried again, ``broker`` or ``database``, for whoever counts."""
 
@@ -71,9 +73,11 @@ def until_it_works(
         error = state.outcome.exception() if state.outcome else None
         for tell in on_retry:
             tell("database" if isinstance(error, StoreError) else "broker")
-        if monotonic() - _said.get(what, float("-inf")) >= SAID_AGAIN_SECONDS:
+        with _saying:
+            if monotonic() - _said.get(what, float("-inf")) < SAID_AGAIN_SECONDS:
+                return
             _said[what] = monotonic()
-            _log.warning("%s, trying again: %s", what, error)
+        _log.warning("%s, trying again: %s", what, error)
 
     attempts = Retrying(
         retry=retry_if_exception(passes),
