@@ -168,7 +168,8 @@ def test_connections_that_are_ended_meanwhile_end_nobody(server: PostgresServer,
 
 
 def test_whoever_is_not_let_in_is_told_at_once(server: PostgresServer) -> None:
-    for url in (server.url(password="another"), server.url(database="nowhere")):
+    wrong = "n0t-the-password"
+    for url in (server.url(password=wrong), server.url(database="nowhere")):
         with pytest.raises(StoreError, match=r"authentication failed|does not exist") as caught:
             until_open(partial(Database, PostgresSchema(url, "some"), TABLES), "some")
         assert not isinstance(caught.value, StoreAway)
