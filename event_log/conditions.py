@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 _POSTGRES_PASSING = {
     "08": "the connection failed or was lost",
+    "0A000": "a standby has no transaction that writes; or a plan is of before a migration",
     "25006": "it is read-only: a standby that is to take over",
     "25P03": "idle_in_transaction_session_timeout",
     "25P04": "transaction_timeout",
@@ -54,7 +55,7 @@ so they are told by the server's words where it speaks English, else waited for 
 
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"
-READ_ONLY = "25006"
+OF_A_STANDBY = ("25006", "0A000")
 
 _SQLITE_PASSING = frozenset(
     {

@@ -23,8 +23,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from domain.errors import StoreError
 from event_log.conditions import (
     LOCK_NOT_AVAILABLE,
+    OF_A_STANDBY,
     QUERY_CANCELED,
-    READ_ONLY,
     passes_in_postgres,
     sqlstate,
 )
@@ -250,7 +250,7 @@ class PostgresSchema:
 
 def _leave_a_standby(met: ExceptionContext) -> None:
     # Else the pool would give the same connection again, long after another server has taken over.
-    if sqlstate(met.original_exception) == READ_ONLY:
+    if sqlstate(met.original_exception) in OF_A_STANDBY:
         met.is_disconnect = True
 
 

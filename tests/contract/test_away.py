@@ -289,7 +289,7 @@ def test_a_standby_that_takes_over_is_waited_for(
     at_standby = Database(PostgresSchema(standby.url(), "failover"), TABLES)
     move(database, 5)
     works = Works(partial(move, at_standby, 6))
-    wait_for(lambda: "read-only transaction" in caplog.text, "it is tried again")
+    wait_for(lambda: "trying again" in caplog.text, "it takes no writes")
     pair.fail_over(standby)
     works.end()
     move(database, 7)

@@ -8,7 +8,13 @@ from contextlib import suppress
 import psycopg
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from domain.errors import StoreError
 from event_log.database import Database
@@ -120,6 +126,7 @@ class Refused(Exception):
         ("57P03", OperationalError, True),
         ("08006", OperationalError, True),
         ("08P01", OperationalError, True),
+        ("0A000", NotSupportedError, True),
         ("25006", InternalError, True),
         ("25P03", InternalError, True),
         ("25P04", InternalError, True),
