@@ -135,7 +135,8 @@ def _decoded(log: Database, position: int, name: str, body: bytes) -> Event:
 
 
 def _named(log: Database, position: int) -> Any:
-    row = log.read(lambda connection: connection.execute(_NAMED, {"position": position}).first())
+    with log.reading() as connection:
+        row = connection.execute(_NAMED, {"position": position}).first()
     if row is None:
         raise StoreError(f"the log {log} has no position {position}")
     return row
