@@ -33,19 +33,31 @@ def program(name: str, folders: Iterable[Path] | None = None) -> str:
     return found
 
 
+def nobody_of(folder: Path) -> dict[str, Any]:
+    """As whom a program runs that refuses to be root, and has a folder: options of `subprocess`."""
+    if os.getuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
 class PostgresServer:
     """A server on a socket in its folder and on 127.0.0.1, where the password is asked for."""
+
+    AT_WORK = "ready"
+    """What its own file says of it then."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.password = secrets.token_hex(8)
         self.port = free_port()
-        # It refuses to run as root.
-        self._user: dict[str, Any] = {}
-        if os.getuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self._user = nobody_of(folder)
+        self._fill()
+        self.start()
+
+    def _fill(self) -> None:
+        folder = self.folder
         password = folder / "password"
         password.write_text(self.password)
         password.chmod(0o644)
@@ -64,7 +76,6 @@ class PostgresServer:
             **self._user,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        self.start()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -88,7 +99,11 @@ class PostgresServer:
         assert self.process.poll() is None, (self.folder / "log").read_text()
         status = self.folder / "data" / "postmaster.pid"
         lines = status.read_text().splitlines() if status.exists() else []
-        return len(lines) > 7 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
+        return (
+            len(lines) > 7
+            and lines[0] == str(self.process.pid)
+            and lines[7].strip() == self.AT_WORK
+        )
 
     def stop(self) -> None:
         """End it, and the connections to it."""
@@ -121,3 +136,44 @@ class PostgresServer:
         """Its address on 127.0.0.1, with its password or another one."""
         known = self.password if password is None else password
         return f"postgresql://shop:{known}@127.0.0.1:{self.port}/{database}"
+
+
+class Standby(PostgresServer):
+    """A server that repeats what another one does, and can be read meanwhile."""
+
+    AT_WORK = "standby"
+
+    def __init__(self, folder: Path, primary: PostgresServer) -> None:
+        self._primary = primary
+        super().__init__(folder)
+        self.password = primary.password
+
+    def _fill(self) -> None:
+        done = subprocess.run(
+            [
+                *(program("pg_basebackup"), "--pgdata", str(self.folder / "data")),
+                *("--host", str(self._primary.folder), "--port", str(self._primary.port)),
+                *("--username", "shop", "--write-recovery-conf", "--checkpoint", "fast"),
+                "--no-sync",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            **self._user,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def catch_up(self) -> None:
+        """Wait until it has all that the other one has by now."""
+        with psycopg.connect(self._primary.url(), autocommit=True) as connection:
+            (end,) = connection.execute("SELECT pg_current_wal_lsn()").fetchone() or (None,)
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+
+            def is_there() -> bool:
+                said = connection.execute(
+                    "SELECT pg_last_wal_replay_lsn() >= CAST(%s AS pg_lsn)", (end,)
+                )
+                return said.fetchone() == (True,)
+
+            wait_for(is_there, "the standby catches up")
