@@ -32,7 +32,6 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _OF_ITS_OWN = {"reading": True, "isolation_level": "AUTOCOMMIT"}
 _WRITING = "write"
 _OPEN = "open"
-_IS_STANDBY = "SELECT pg_is_in_recovery()"
 _STANDBY = (
     "its server is a standby, which can only be read: who writes needs the address of the primary"
 )
@@ -106,8 +105,7 @@ class PostgresSchema:
         A connection that the server has ended since it was last used is replaced unnoticed.
 
         Args:
-            looking: for one who only looks, and may do so at a standby: seconds that a lock is
-                waited for.
+            looking: for one who only looks: seconds that a lock is waited for.
         """
         # Whoever works with files doesn't wait for the driver.
         from event_log.sessions import parameters_of, set_up
@@ -116,7 +114,7 @@ class PostgresSchema:
         if self.password is not None:
             said["password"] = self.password
         name = f"{self.schema}@{process_name()[-40:]}"
-        parameters = parameters_of(said, name, looks=looking is not None)
+        parameters = parameters_of(said, name)
         seconds = LOCK_TIMEOUT_SECONDS if looking is None else looking
         own = {"search_path": self.schema, "lock_timeout": f"{max(1, int(seconds * 1000))}ms"}
         engine = create_engine(
@@ -191,7 +189,7 @@ class PostgresSchema:
         """Hold an advisory lock on a connection of its own; gives whether it is held."""
         key = self._key(purpose)
         with engine.connect().execution_options(**_OF_ITS_OWN) as connection:
-            if connection.exec_driver_sql(_IS_STANDBY).scalar():
+            if self.is_copy(connection):
                 _refuse_standby(connection)
             # The lock ends with the connection, however that ends.
             if not _take(connection, key, within):
@@ -204,6 +202,10 @@ class PostgresSchema:
                     connection.exec_driver_sql(f"SELECT pg_advisory_unlock({key})")
                 except DBAPIError:
                     connection.invalidate()
+
+    def is_copy(self, connection: Connection) -> bool:
+        """Whether the server is a standby."""
+        return bool(connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar())
 
     def now(self, connection: Connection) -> datetime:
         """The server's clock, so that writers on several hosts have one."""
@@ -253,7 +255,7 @@ def _refuse_standby(connection: Connection) -> NoReturn:
 
     # By the next connection the address may lead to a primary.
     connection.invalidate()
-    raise InternalError(_IS_STANDBY, None, ReadOnlySqlTransaction(_STANDBY))
+    raise InternalError(None, None, ReadOnlySqlTransaction(_STANDBY))
 
 
 def _take(connection: Connection, key: int, within: float) -> bool:

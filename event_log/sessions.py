@@ -58,18 +58,18 @@ WHERE current_setting(name, true) IS NOT NULL
 _LOOKS_AT_A_POOLER = 3
 
 
-def parameters_of(said: Mapping[str, str], name: str, *, looks: bool) -> dict[str, Any]:
-    """What a session is begun by.
+def parameters_of(said: Mapping[str, str], name: str) -> dict[str, Any]:
+    """What a session is begun by: what the address says, and ours where it says nothing.
 
     Args:
-        said: what the address says, which goes before all else.
+        said: what the address says.
         name: the program's, by which the server's own views know it.
-        looks: whether a standby is good enough, where the address has several hosts.
     """
     ours: dict[str, Any] = {**_KEEPALIVES, **_GONE, "connect_timeout": CONNECT_TIMEOUT_SECONDS}
     if "application_name" not in _said_in(said):
         ours["application_name"] = name
-    if len(hosts_of(said)) > 1 and not looks:
+    if len(hosts_of(said)) > 1:
+        # A standby's report would be behind, and it takes no writes.
         ours["target_session_attrs"] = "primary"
     return {**ours, **said, "client_encoding": "utf8"}
 

@@ -101,15 +101,11 @@ def test_a_password_is_found_wherever_it_is(url: str) -> None:
     assert not has_password("postgresql://password@db/password?passfile=/x&sslmode=require")
 
 
-def test_who_writes_wants_the_primary_of_several_hosts_unless_the_address_says_otherwise() -> None:
-    several = parts_of("postgresql://one,two/a")
-
-    def wanted(said: dict[str, str], *, looks: bool) -> str | None:
-        found: str | None = parameters_of(said, "me", looks=looks).get("target_session_attrs")
+def test_of_several_hosts_the_primary_is_wanted_unless_the_address_says_otherwise() -> None:
+    def wanted(url: str) -> str | None:
+        found: str | None = parameters_of(parts_of(url), "me").get("target_session_attrs")
         return found
 
-    assert wanted(several, looks=False) == "primary"
-    assert wanted(several, looks=True) is None
-    assert wanted(parts_of("postgresql://one/a"), looks=False) is None
-    said = parts_of("postgresql://one,two/a?target_session_attrs=prefer-standby")
-    assert wanted(said, looks=False) == wanted(said, looks=True) == "prefer-standby"
+    assert wanted("postgresql://one/a") is None
+    assert wanted("postgresql://one,two/a") == "primary"
+    assert wanted("postgresql://one,two/a?target_session_attrs=any") == "any"
