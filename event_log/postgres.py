@@ -235,6 +235,10 @@ class PostgresSchema:
     def _begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get("reading"):
             return
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            # After a reading SQLAlchemy has it say READ WRITE, which no standby begins.
+            driver.read_only = None
         *_, is_standby = connection.exec_driver_sql(
             f"SELECT pg_advisory_xact_lock({self._key(_WRITING)}), "
             "set_config('idle_in_transaction_session_timeout', "

@@ -45,9 +45,6 @@ def nobody_of(folder: Path) -> dict[str, Any]:
 class PostgresServer:
     """A server on a socket in its folder and on 127.0.0.1, where the password is asked for."""
 
-    AT_WORK = "ready"
-    """What its own file says of it then."""
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.password = secrets.token_hex(8)
@@ -99,11 +96,7 @@ class PostgresServer:
         assert self.process.poll() is None, (self.folder / "log").read_text()
         status = self.folder / "data" / "postmaster.pid"
         lines = status.read_text().splitlines() if status.exists() else []
-        return (
-            len(lines) > 7
-            and lines[0] == str(self.process.pid)
-            and lines[7].strip() == self.AT_WORK
-        )
+        return len(lines) > 7 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
 
     def stop(self) -> None:
         """End it, and the connections to it."""
@@ -140,8 +133,6 @@ class PostgresServer:
 
 class Standby(PostgresServer):
     """A server that repeats what another one does, and can be read meanwhile."""
-
-    AT_WORK = "standby"
 
     def __init__(self, folder: Path, primary: PostgresServer) -> None:
         self._primary = primary
