@@ -115,15 +115,16 @@ def _refuse_shared(connection: psycopg.Connection[Any], parameters: Mapping[str,
 
     It said another process than the server does, so it is one. What was set, and locks that were
     taken, would be another client's a moment later. Two clients at once have a process each then,
-    and keep it; or they find one another's.
+    and keep it. Else one who asks twice finds another one where they go round, and one who asks
+    after somebody else finds his where the last one is the next.
     """
-    mine = {_process(connection)}
+    mine: set[int] = set()
+    theirs: set[int] = set()
     with psycopg.connect(**parameters) as other:
-        theirs = {_process(other)}
         for _ in range(_LOOKS_AT_A_POOLER):
-            mine.add(_process(connection))
-            theirs.add(_process(other))
-    if len(mine) > 1 or len(theirs) > 1 or mine == theirs:
+            mine |= {_process(connection), _process(connection)}
+            theirs |= {_process(other), _process(other)}
+    if len(mine) > 1 or len(theirs) > 1 or mine & theirs:
         raise FeatureNotSupported(
             "its address is a pooler's that gives each transaction another session, such as "
             "PgBouncer with pool_mode=transaction, and locks are held by sessions here: name the "
