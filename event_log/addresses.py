@@ -9,14 +9,15 @@ from domain.errors import StoreError
 _SCHEME = re.compile(r"([a-z][a-z0-9+]*)://")
 _OURS = ("postgresql", "postgres")
 _PORT = re.compile(r"[0-9]*")
-_OPTIONS = "options"
+_HOST_AND_PORT = re.compile(r"(?P<name>[^:/]+):(?P<port>[0-9]+)")
 
 
 def parts_of(url: str) -> dict[str, str]:
     """The connection parameters in an address, by libpq's names, such as ``host`` and ``dbname``.
 
     A list of hosts, and one of their ports, has commas. ``options`` may be there several times: the
-    server is given all of them, in their order. Of anything else libpq would take the last one.
+    server is given all of them, in their order; and so may ``host``, as ``host:port``, which is how
+    SQLAlchemy lists them. Of anything else libpq would take the last one.
 
     Raises:
         StoreError: it can't be read, or says a parameter twice.
@@ -42,13 +43,21 @@ def parts_of(url: str) -> dict[str, str]:
         raise unreadable from None
     if not all(_PORT.fullmatch(port) for port in found.get("port", "").split(",")):
         raise unreadable
-    said = list(_said(url))
-    names = [name for name, _ in said if name != _OPTIONS]
-    for name in names:
-        if names.count(name) > 1:
+    by_name: dict[str, list[str]] = {}
+    for name, value in _said(url):
+        by_name.setdefault(name, []).append(value)
+    hosts, options = by_name.pop("host", []), by_name.pop("options", [])
+    for name, values in by_name.items():
+        if len(values) > 1:
             raise StoreError(f"the address of a Postgres database says {name} twice: say it once")
-    options = [value for name, value in said if name == _OPTIONS]
-    return {**found, _OPTIONS: " ".join(options)} if options else found
+    if options:
+        found["options"] = " ".join(options)
+    if hosts:
+        listed = [(_HOST_AND_PORT.fullmatch(host), host) for host in hosts]
+        found["host"] = ",".join(both["name"] if both else host for both, host in listed)
+        if any(both for both, _ in listed):
+            found["port"] = ",".join(both["port"] if both else "" for both, _ in listed)
+    return found
 
 
 def has_password(url: str) -> bool:

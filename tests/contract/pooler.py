@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.conftest import MISSING_FAILS
-from tests.contract.server import PostgresServer, nobody_of
+from tests.contract.server import PostgresServer
 from tests.ports import free_port
 from tests.waiting import wait_for
 
@@ -43,6 +43,9 @@ def program() -> str:
 def pooler(server: PostgresServer, folder: Path, mode: str, more: str = "") -> Iterator[str]:
     """Run one; gives the address of the server's database by it."""
     port = free_port()
+    if server._user:
+        # It refuses to run as root, too.
+        shutil.chown(folder, server._user["user"], server._user["group"])
     config = folder / "pgbouncer.ini"
     config.write_text(_CONFIG.format(server=server, port=port, mode=mode, more=more))
     with (folder / "log").open("ab") as log:
@@ -52,7 +55,7 @@ def pooler(server: PostgresServer, folder: Path, mode: str, more: str = "") -> I
             stdout=log,
             stderr=log,
             cwd=folder,
-            **nobody_of(folder),
+            **server._user,
         )
     url = f"postgresql://shop@127.0.0.1:{port}/postgres"
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from domain.errors import ShopError
@@ -15,20 +16,44 @@ from reporting.dashboard.sources import Sources
 from reporting.read_only import ReadOnlyDatabase
 from tests.conftest import Home
 from tests.contract.conftest import open_folder
-from tests.contract.server import PostgresServer, Standby
+from tests.contract.server import PostgresServer
 from tests.contract.test_outbox import numbered
 from tests.contract.test_sessions import all_parts_hold, orders_in, said, shop
 from tests.contract.world import ORDERS_PLACED, World
+from tests.waiting import wait_for
 
 on_postgres = pytest.mark.parametrize("settled_world", ["postgresql"], indirect=True)
+
+
+class Standby(PostgresServer):
+    """A server that repeats what another one does, and can be read meanwhile."""
+
+    def __init__(self, folder: Path, primary: PostgresServer) -> None:
+        self._primary = primary
+        super().__init__(folder, follows=primary)
+
+    def catch_up(self) -> None:
+        """Wait until it has all that the other one has by now."""
+        ((end,),) = self._primary.found("SELECT pg_current_wal_lsn()")
+        reached = f"SELECT pg_last_wal_replay_lsn() >= '{end}'"
+        wait_for(lambda: self.found(reached) == [(True,)], "the standby catches up")
 
 
 @pytest.fixture(scope="module")
 def standby(server: PostgresServer) -> Iterator[Standby]:
     with open_folder("standby") as folder:
         made = Standby(folder, server)
+        # Until then it is there, and can't be read yet.
+        wait_for(lambda: can_be_read(made), "the standby can be read")
         yield made
         made.stop()
+
+
+def can_be_read(server: PostgresServer) -> bool:
+    try:
+        return bool(server.found("SELECT 1"))
+    except psycopg.OperationalError:
+        return False
 
 
 @pytest.fixture

@@ -25,6 +25,10 @@ from event_log.sessions import parameters_of
             },
         ),
         (
+            "postgresql:///a?host=one:5432&port=1&host=two&host=/run/x&host=three:5433",
+            {"host": "one,two,/run/x,three", "port": "5432,,,5433", "dbname": "a"},
+        ),
+        (
             "postgresql://role%40x:p%3Fw%25@db/a%2Fb%3Fc?application_name=x%26y",
             {
                 "user": "role@x",
@@ -91,8 +95,8 @@ def test_what_cant_be_read_is_not_repeated(url: str) -> None:
 
 
 def test_what_is_said_twice_is_refused_by_name() -> None:
-    with pytest.raises(StoreError, match="says host twice"):
-        parts_of("postgresql:///shop?host=one&host=two")
+    with pytest.raises(StoreError, match="says sslmode twice"):
+        parts_of("postgresql://db/shop?sslmode=verify-full&sslmode=disable")
 
 
 @pytest.mark.parametrize("url", ["postgresql://a:b@c", "postgresql://a@c?sslpassword=b"])
