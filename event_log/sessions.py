@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
-from psycopg.errors import FeatureNotSupported
+from psycopg.errors import InvalidAuthorizationSpecification
 
 from event_log.addresses import hosts_of
 
@@ -90,8 +90,8 @@ def set_up(
         own: settings beside those that all have.
 
     Raises:
-        FeatureNotSupported: it is no session, but a pooler's that changes from one transaction to
-            the next.
+        InvalidAuthorizationSpecification: it is no session, but a pooler's that changes from one
+            transaction to the next.
         Error: the server's own.
     """
     connection.isolation_level = IsolationLevel.READ_COMMITTED
@@ -125,7 +125,7 @@ def _refuse_shared(connection: psycopg.Connection[Any], parameters: Mapping[str,
             mine |= {_process(connection), _process(connection)}
             theirs |= {_process(other), _process(other)}
     if len(mine) > 1 or len(theirs) > 1 or mine & theirs:
-        raise FeatureNotSupported(
+        raise InvalidAuthorizationSpecification(
             "its address is a pooler's that gives each transaction another session, such as "
             "PgBouncer with pool_mode=transaction, and locks are held by sessions here: name the "
             "server itself, or have the pooler use pool_mode=session for this database"
