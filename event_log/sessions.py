@@ -134,6 +134,7 @@ def _refuse_shared(connection: psycopg.Connection[Any], parameters: Mapping[str,
 
 def _process(connection: psycopg.Connection[Any]) -> int:
     """The server's process that carries out a transaction of the session's."""
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    # What is prepared stays in a session, which may be another one's by now.
+    row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
     connection.commit()
     return int(row[0]) if row else 0
