@@ -93,7 +93,9 @@ class Relay:
 
     Several processes may relay the same outbox: a lock lets one at a time
     take a batch from reading to marking, so order holds and nothing is sent twice. A crash between
-    publishing and marking sends the batch again; receivers know it by its ids.
+    publishing and marking sends the batch again; receivers know it by its ids. So does the end of
+    a connection to Postgres meanwhile, and of the lock with it: another relay takes the same batch,
+    and what comes after it only when that is out.
 
     What the broker will not take is set aside, and holds up nothing; the next relay, such as that
     of the service's next start, tries it again once.
@@ -185,9 +187,13 @@ class Relay:
 
 
 def _mark(published: Sequence[int], refused: Mapping[int, str], connection: Connection) -> None:
+    # A relay whose lock was lost meanwhile may come after another one: what is out is out.
     if published:
         connection.execute(
-            update(_outbox).where(among(_outbox.c.id, published)).values(published=True)
+            update(_outbox)
+            .where(among(_outbox.c.id, published))
+            .values(published=True, refused=None)
         )
     for row_id, why in refused.items():
-        connection.execute(update(_outbox).where(_outbox.c.id == row_id).values(refused=why))
+        here = (_outbox.c.id == row_id) & _outbox.c.published.is_(False)
+        connection.execute(update(_outbox).where(here).values(refused=why))

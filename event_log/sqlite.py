@@ -92,6 +92,10 @@ class SqliteFile:
         finally:
             lock.release()
 
+    def is_copy(self, _connection: Connection) -> bool:
+        """Never: a file is read where it is written."""
+        return False
+
     def now(self, _connection: Connection) -> datetime:
         """The host's clock: a file is written by one host."""
         return datetime.now(UTC)
