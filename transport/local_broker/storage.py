@@ -96,6 +96,7 @@ class Storage:
         try:
             done = subprocess.run(
                 command,
+                cwd=self.data.parent,
                 capture_output=True,
                 env=java_environment(),
                 text=True,
