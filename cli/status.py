@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cli.composition import require_home
 from cli.console import out, print_json
 from cli.settings import Settings
 from cli.standings import SOURCES, Found, find_out, waits_in_words
@@ -47,6 +48,7 @@ def status(
     if watch and json:
         raise typer.BadParameter("--json is one moment, --watch goes on: take one")
     settings = Settings()
+    require_home(settings)
     if watch:
         # A SIGTERM too must give the terminal its cursor back.
         with Interrupts():

@@ -53,13 +53,23 @@ class SqliteFile:
         return str(self.path)
 
     def connect(self) -> Engine:
-        """An engine whose transactions hold the write lock, unless they are for reading."""
+        """An engine whose transactions hold the write lock, unless they are for reading.
+
+        Raises:
+            StoreError: there is no folder for it, or it is one that can only be read.
+        """
         try:
             make_folder(self.path.parent)
         except OSError as error:
             raise StoreError(
                 f"the folder {self.path.parent} can't be made: {error.strerror}"
             ) from error
+        if not can_be_written(self.path):
+            raise StoreError(
+                f"database {self.path} can't be written here, only read, as `shop report`, `shop "
+                "export` and `shop prove` do: allow writing it and its folder, or copy the home "
+                "to where it can be written, and set SHOP_HOME to that copy"
+            )
         make_file(self.path)
         for beside in ("-wal", "-shm"):
             keep_others_out(self.path.with_name(self.path.name + beside))
@@ -124,6 +134,14 @@ class SqliteFile:
         return self.path.with_name(f"{self.path.name}.{purpose}")
 
 
+def can_be_written(path: Path) -> bool:
+    """Whether a database that is there can be changed, or one that isn't can be made.
+
+    Its folder must be there. SQLite needs to write that, too: other files are beside a database.
+    """
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
 def open_file(path: Path, mode: Literal["rw", "rwc"], timeout: float) -> sqlite3.Connection:
     """Open a file, whatever characters its path has.
 
@@ -156,7 +174,7 @@ def look_into(path: Path, timeout: float) -> sqlite3.Connection:
         connection.close()
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or not path.exists():
             raise
-        if os.access(path.parent, os.W_OK):
+        if can_be_written(path):
             raise
         wal = path.with_name(f"{path.name}-wal")
         if wal.exists():

@@ -16,7 +16,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
@@ -53,15 +53,17 @@ def open_log_to_prove(place: Place) -> ReadOnlyDatabase:
         StoreError: it is not there, can't be read, or was made by another version of the project.
     """
     log = ReadOnlyDatabase(place)
+    missing = StoreError(
+        f"there is no event log at {place}: set SHOP_HOME, or SHOP_DATABASE_URL, to where it is, "
+        "or begin one with `shop run recorder`"
+    )
     try:
         if log.identity() is None:
-            raise StoreError(
-                f"there is no event log at {place}: set SHOP_HOME, or SHOP_DATABASE_URL, to where "
-                "it is, or begin one with `shop run recorder`"
-            )
+            raise missing
         with log.reading() as connection:
             if not is_current(connection, place):
-                raise unnumbered(place)
+                # A database exists a moment before its tables do.
+                raise unnumbered(place) if inspect(connection).get_table_names() else missing
             tables = has_tables(connection, EventRow, PositionRow)
     except (SQLAlchemyError, OSError) as error:
         raise StoreError(f"database {place} can't be read: {reason(error)}") from error

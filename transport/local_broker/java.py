@@ -90,7 +90,8 @@ class Jvm:
     def recording(self, directory: Path) -> tuple[str, ...]:
         """The options by which a broker leaves Kafka's archive in ``directory``; none if it's made.
 
-        The broker must be run in that directory. Makes the base archive first. Where that fails, the broker runs without archives.
+        The broker must be run in that directory. Makes the base archive first; where that fails,
+        the broker runs without archives.
         """
         forget_recorded(directory)
         if self._kafka.exists():
