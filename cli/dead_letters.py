@@ -180,6 +180,7 @@ def _reached(settings: Settings) -> tuple[LetterDesk, Servers]:
     Raises:
         BrokerError: the broker is away.
     """
+    require_home(settings)
     servers, cluster = wait_for_topics(settings, Principal.OPERATOR, seconds=5)
     desk = collected(settings, servers, cluster, _warn)
     with desk.database.reading() as connection:

@@ -14,7 +14,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.composition import require_home
 from cli.console import out, print_json
 from cli.settings import Settings
 from cli.standings import SOURCES, Found, find_out, waits_in_words
@@ -48,7 +47,6 @@ def status(
     if watch and json:
         raise typer.BadParameter("--json is one moment, --watch goes on: take one")
     settings = Settings()
-    require_home(settings)
     if watch:
         # A SIGTERM too must give the terminal its cursor back.
         with Interrupts():
@@ -93,7 +91,7 @@ def what_is_wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool = Fa
     """Everything that is wrong, in sentences; a service alone has no blame for the rest."""
     wrong = [sentence for verdict in verdicts for sentence in verdict.wrong]
     if alone:
-        return wrong
+        return [*wrong, *found.troubles]
     letters = [
         f"{topic}: {_letters(count)} (`shop dead-letters list --topic {topic}`)"
         for topic, count in (found.dead_letters or {}).items()
