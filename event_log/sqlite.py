@@ -177,13 +177,13 @@ def look_into(path: Path, timeout: float) -> sqlite3.Connection:
         if can_be_written(path):
             raise
         wal = path.with_name(f"{path.name}-wal")
-        if wal.exists():
+        if wal.exists() and wal.stat().st_size:
             raise sqlite3.OperationalError(
                 f"{wal} has changes that can be read only with {path.name}-shm, and that can't be "
                 f"made in this folder: copy {path.parent} to where it can be written, and set "
                 "SHOP_HOME to that copy"
             ) from error
-        # Whoever has the file open has a -wal beside it: nobody has.
+        # Whoever has the file open has both beside it: nobody has.
         return _open(path, "mode=ro&immutable=1", timeout)
     return connection
 
