@@ -293,14 +293,14 @@ def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database
                 # What comes before it is in the report all the same.
                 _log.warning("the report ends before position %d: %s", error.position, error)
         return log, projections
-    how = f"`shop run {PROJECTOR}` takes the log in"
+    how = f"`shop run {PROJECTOR}` takes them in"
     if isinstance(place, Path):
         how = (
             f"{place} can only be read here. Allow writing it and its folder, or copy the home to "
             "where it can be written, and set SHOP_HOME to that copy"
         )
     if reached is None:
-        raise StoreError(f"there are no projections in {place} yet: {how}")
+        raise StoreError(f"the events of the log are in no projections at {place} yet: {how}")
     stop = looked_up(place, stopped, StoppedRow)
     if newest and stop is not None:
         _log.warning("%s", stop)

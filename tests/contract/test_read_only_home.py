@@ -120,7 +120,7 @@ def test_where_there_are_no_projections_it_is_said_what_to_do(
     (home / "databases" / "report.sqlite").unlink()
     request.getfixturevalue("read_only")
     said = str(shop("report").exception)
-    assert "there are no projections in" in said
+    assert "are in no projections at" in said
     assert "set SHOP_HOME to that copy" in said
 
 
