@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -46,6 +46,7 @@ from transport.topics import ALL_TOPICS, create_topics
 _log = logging.getLogger(__name__)
 
 EXIT_REFUSED = 3
+EXIT_INTERRUPTED = 130
 
 ORDER = "order"
 """The service that places orders, whichever command does."""
@@ -203,15 +204,15 @@ def run() -> None:
     """Run the command line; what the user can mend ends in a message, not in a traceback."""
     log_to_stderr()
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except ShopError as error:
-        err.print(f"shop: {error}", style="red", markup=False, highlight=False)
-        sys.exit(1)
+        _refuse(str(error))
     except DBAPIError as error:
         # A right that a role hasn't, a server that is away: without the statement and its values.
-        why = f"shop: a database can't be used: {reason(error)}"
-        err.print(why, style="red", markup=False, highlight=False)
-        sys.exit(1)
+        _refuse(f"a database can't be used: {reason(error)}")
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"]).upper()
@@ -222,13 +223,27 @@ def run() -> None:
                 highlight=False,
             )
         sys.exit(1)
+    except (OSError, MemoryError) as error:
+        _refuse(_systems_answer(error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
     except Exception:
         if not logs_are_json():
             raise
         _log.critical("an error of the program itself", exc_info=True)
         sys.exit(1)
+
+
+def _refuse(why: str) -> NoReturn:
+    err.print(f"shop: {why}", style="red", markup=False, highlight=False)
+    sys.exit(1)
+
+
+def _systems_answer(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([*names, error.strerror or str(error) or type(error).__name__])
 
 
 if __name__ == "__main__":

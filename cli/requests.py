@@ -7,13 +7,13 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich import box
-from rich.table import Table
+from rich.markup import escape
 
 from cli.asking import ASK_SECONDS, desk
 from cli.composition import order_service
 from cli.console import err, out, print_json
 from cli.settings import Settings
+from cli.tables import Table
 from cli.telemetry import telling
 from domain.bounds import refuse_out_of_bounds
 from domain.contracts import NewOrder
@@ -90,15 +90,16 @@ def requests(
         every = {each.value: total.get(each, 0) for each in RequestState}
         print_json({"counts": every, "requests": [asdict(each) for each in found]})
         return
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    for heading in ("order", "state", "answer", "asked (UTC)", "settled after"):
-        table.add_column(heading, no_wrap=heading != "order", overflow="fold")
+    table = Table()
+    table.texts("order")
+    table.names("state", "answer", "asked (UTC)")
+    table.figures("settled after")
     for each in found:
         took = (
             f"{(each.settled_at - each.asked_at).total_seconds():.3f} s" if each.settled_at else ""
         )
         asked_at = f"{each.asked_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(each.order_id, each.state.value, each.outcome or "", asked_at, took)
+        table.add_row(escape(each.order_id), each.state.value, each.outcome or "", asked_at, took)
     out.print(table)
     out.print(", ".join(f"{total.get(each, 0):,} {each.value}" for each in RequestState))
 
