@@ -7,6 +7,7 @@ ended by Ctrl-C or SIGTERM.
 
 import logging
 import os
+import reprlib
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -19,7 +20,7 @@ from cli.access import acl_app
 from cli.asking import Style, ask_all
 from cli.broker import broker_app
 from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, keeping, worker
-from cli.console import err, log_to_stderr, logs_are_json, out, print_json
+from cli.console import err, finite, log_to_stderr, logs_are_json, out, print_json
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
 from cli.demo import PURCHASES, demo
@@ -127,6 +128,7 @@ def place_file(
 
     A file that was placed before may have lines more or lines less, not both at once.
     """
+    finite(rate)
     if rate is not None and style is not Style.EVENTS:
         raise typer.BadParameter("--rate goes with --style events")
     with telling(ORDER):
@@ -217,12 +219,15 @@ def run() -> None:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"]).upper()
             err.print(
-                f"shop: setting {name}={problem['input']!r}: {problem['msg']}",
+                f"shop: setting {name}={reprlib.repr(problem['input'])}: {problem['msg']}",
                 style="red",
                 markup=False,
                 highlight=False,
             )
         sys.exit(1)
+    except UnicodeEncodeError as error:
+        # Half a character: what isn't UTF-8 on the command line. File names may be so, no text is.
+        _refuse(f"{reprlib.repr(error.object)} is no text in {error.encoding.upper()}")
     except (OSError, MemoryError) as error:
         _refuse(_systems_answer(error))
     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """`shop replay`: projections made anew from the log, or the log's events published again."""
 
+import re
+import reprlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +44,9 @@ PUBLISHED_AT_ONCE = 5000
 """Events that are sent before the broker's answers are waited for."""
 
 EXIT_TERMINATED = 143
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""As Kafka has it (org.apache.kafka.common.internals.Topic)."""
 
 
 def replay(
@@ -175,6 +180,11 @@ def _republish(
     into_live_topic: bool,
     json: bool,
 ) -> None:
+    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+        raise typer.BadParameter(
+            f"--to {reprlib.repr(topic)} is no topic's name: 1 to 249 letters a to z, digits, ., _ "
+            "and -"
+        )
     start = None if from_ is None else moment(from_, "--from")
     end = None if until is None else moment(until, "--until")
     if topic in _live_topics(settings) and not into_live_topic:
@@ -297,9 +307,7 @@ def _prepare_topic(settings: Settings, servers: Servers, topic: str, *, resumed:
 
 
 def _bar() -> Progress:
-    bar = progress_bar("{task.description}")
-    bar.columns = (*bar.columns, RateColumn())
-    return bar
+    return progress_bar("{task.description}", RateColumn())
 
 
 @contextmanager

@@ -11,14 +11,13 @@ from rich.markup import escape
 
 from cli.asking import ASK_SECONDS, desk
 from cli.composition import order_service
-from cli.console import err, out, print_json
+from cli.console import err, finite, out, print_json
 from cli.settings import Settings
 from cli.tables import Table
 from cli.telemetry import telling
-from domain.bounds import refuse_out_of_bounds
 from domain.contracts import NewOrder
 from domain.customers import canonical
-from domain.errors import ShopError
+from domain.errors import ContractError, ShopError
 from domain.house_accounts import house_address
 from domain.money import format_amount, parse_amount
 from domain.requests import RequestState
@@ -32,6 +31,7 @@ from request_reply.outcomes import (
     TimedOut,
 )
 from services.asked import counts, standings
+from transport.codec import refuse_broken
 
 ASK_AGAIN = "ask again with the same --order to know"
 
@@ -46,6 +46,7 @@ def ask(
     trace: Annotated[bool, typer.Option("--trace", help="Show what goes over the wire.")] = False,
 ) -> None:
     """Ask the payment service to authorize one order, and print the answer."""
+    finite(timeout)
     settings = Settings()
     customer_id = canonical(customer)
     if customer_id is None:
@@ -53,14 +54,17 @@ def ask(
             f"customer {customer!r} is not a number of at most 18 digits, such as 00042"
         )
     asked = NewOrder(
-        order_id=order or f"ask/{uuid4()}",
+        order_id=f"ask/{uuid4()}" if order is None else order,
         customer_id=customer_id,
         ordered_at=datetime.now(UTC).replace(microsecond=0),
         amount=parse_amount(amount, settings.currency),
         items=1,
         billing_address=house_address(customer_id),
     )
-    refuse_out_of_bounds(asked)
+    try:
+        refuse_broken(asked)
+    except ContractError as error:
+        raise typer.BadParameter(str(error)) from error
     with telling("order"), desk(settings, _show if trace else None) as made:
         began = time.perf_counter()
         outcome = made.requester.authorize(asked, timeout)

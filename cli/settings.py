@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         3650, description="how long topics keep records"
     )
     currency: str = Field("USD", description="ISO 4217 code of the purchases and the accounts")
-    monthly_limit: Annotated[Decimal, Field(ge=0)] = Field(
+    monthly_limit: Annotated[Decimal, Field(ge=0, max_digits=30)] = Field(
         Decimal("300.00"),
         validation_alias=_house("MONTHLY_LIMIT"),
         description="what an account may be charged in one calendar month",
@@ -161,6 +161,17 @@ class Settings(BaseSettings):
     oidc_hours: Annotated[float, Field(gt=0, le=720)] = Field(
         12, description="hours after which one has to log in again"
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        """What isn't UTF-8 comes as halves of characters, which no client and no database takes."""
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8") from None
+        return value
 
     @field_validator("dashboard_base_path")
     @classmethod

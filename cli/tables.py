@@ -10,6 +10,7 @@ TEXT_COLUMNS = 20
 """Columns of a terminal below which a text isn't folded: it would be a column of syllables."""
 
 _ENDLESS = 1_000_000
+_BETWEEN = 2
 
 
 class Table(RichTable):
@@ -46,32 +47,34 @@ class Table(RichTable):
         width = self.__rich_measure__(console, endless).maximum
         if console.is_terminal and width > options.max_width:
             if width - self._foldable(console, endless) > options.max_width:
-                yield from self._lists()
+                yield from self._lists(console, options)
                 return
             width = options.max_width
         yield from super().__rich_console__(console, options.update_width(width))
 
     def _foldable(self, console: Console, endless: ConsoleOptions) -> int:
         """By how many columns its texts can be made narrower."""
-        found = 0
-        for column in self.columns:
-            if not column.no_wrap:
-                cells = [column.header, *column.cells]
-                width = measure_renderables(console, endless, cells).maximum
-                found += max(0, width - TEXT_COLUMNS)
-        return found
+        texts = [[each.header, *each.cells] for each in self.columns if not each.no_wrap]
+        widths = [measure_renderables(console, endless, cells).maximum for cells in texts]
+        return sum(max(0, width - TEXT_COLUMNS) for width in widths)
 
-    def _lists(self) -> RenderResult:
+    def _lists(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.title:
             yield Text.from_markup(str(self.title), style="table.title")
+        endless = options.update_width(_ENDLESS)
+        headings = [column.header for column in self.columns]
+        whole = [cell for column in self.columns if column.no_wrap for cell in column.cells]
+        least = sum(
+            measure_renderables(console, endless, some).maximum for some in (headings, whole)
+        )
+        room = options.update_width(max(options.max_width, least + _BETWEEN))
         cells = [list(column.cells) for column in self.columns]
         for row, line in zip(self.rows, zip(*cells, strict=True), strict=True):
             yield ""
-            listed = RichTable.grid(padding=(0, 2))
-            listed.add_column(style="table.header", overflow="fold")
+            listed = RichTable.grid(padding=(0, _BETWEEN))
+            listed.add_column(style="table.header", no_wrap=True)
             listed.add_column(overflow="fold")
             for column, cell in zip(self.columns, line, strict=True):
                 if cell:
                     listed.add_row(column.header, cell, style=row.style)
-            yield listed
-        yield ""
+            yield from console.render(listed, room)
