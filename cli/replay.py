@@ -37,16 +37,13 @@ from transport.codec import decode
 from transport.envelope import Envelope, to_headers
 from transport.records import Outgoing
 from transport.servers import Servers
-from transport.topics import TOPICS, dead_letter_topic, topic_config
+from transport.topics import TOPIC_NAME, TOPICS, dead_letter_topic, topic_config
 from transport.trouble import Tried, trouble
 
 PUBLISHED_AT_ONCE = 5000
 """Events that are sent before the broker's answers are waited for."""
 
 EXIT_TERMINATED = 143
-
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-"""As Kafka has it (org.apache.kafka.common.internals.Topic)."""
 
 
 def replay(
@@ -180,7 +177,7 @@ def _republish(
     into_live_topic: bool,
     json: bool,
 ) -> None:
-    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+    if not re.fullmatch(TOPIC_NAME, topic):
         raise typer.BadParameter(
             f"--to {reprlib.repr(topic)} is no topic's name: 1 to 249 letters a to z, digits, ., _ "
             "and -"

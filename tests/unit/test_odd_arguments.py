@@ -1,17 +1,18 @@
 """Whatever is typed, for whichever parameter of whichever command: an answer, and no traceback."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import typer
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from cli import asking, dead_letters, place
 from cli.main import app
-from cli.settings import Settings
+from cli.settings import SECRETS, Settings
 from domain.errors import BrokerError, ShopError
 
 ODD = ("", "\udcff", "9" * 5000, "-1", "nan", "inf", "x" * 300, "ä", "/dev/null", "a=" + "[" * 9999)
@@ -131,12 +132,24 @@ def test_a_file_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         place.read_purchases(Path("/dev/zero"), "USD")
 
 
+@pytest.mark.parametrize("value", ["a\udcff", "[" * 99_999, "nan", "1e-99999", ""])
 @pytest.mark.parametrize("name", [*Settings.model_fields])
-def test_no_setting_that_is_no_text_is_an_error_of_the_program(
-    name: str, monkeypatch: pytest.MonkeyPatch
+def test_no_value_of_any_setting_is_an_error_of_the_program(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alias = Settings.model_fields[name].validation_alias
-    variable = alias.choices[0] if alias is not None else f"SHOP_{name.upper()}"  # type: ignore[union-attr]
-    monkeypatch.setenv(str(variable), "a\udcff")
-    with pytest.raises(ValidationError):
+    variable = alias.choices[0] if isinstance(alias, AliasChoices) else f"SHOP_{name.upper()}"
+    monkeypatch.setenv(str(variable), value)
+    with suppress(ValidationError, ShopError):
+        Settings().house_accounts()
+        assert "\udcff" not in value
+
+
+def test_a_secret_that_is_no_text_is_named_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kafka_sasl_password").write_bytes(b"secret\xff")
+    monkeypatch.setenv(SECRETS, str(tmp_path))
+    with pytest.raises(ShopError, match=r"sasl_password .*is not UTF-8") as refused:
         Settings()
+    assert "secret\\" not in str(refused.value)
