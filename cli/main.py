@@ -1,8 +1,8 @@
 """The `shop` command.
 
 Exit codes: 0 done; 1 it could not be done, and the message says why; 2 the command line is wrong;
-3 done, but some lines of the input were refused, or (`broker status`) no broker runs; 130 and 143
-ended by Ctrl-C or SIGTERM.
+3 done, but some lines of the input were refused, or (`broker status`) no broker runs; 130, 141 and
+143 ended by Ctrl-C, by who stopped reading standard output, or by SIGTERM.
 """
 
 import logging
