@@ -76,7 +76,7 @@ def _watch(settings: Settings, service: str | None) -> None:
             out.print(page())
             sys.stdout.flush()
             time.sleep(WATCH_EVERY_SECONDS)
-    with Live(page(), console=out, auto_refresh=False) as live:
+    with Live(page(), console=out, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             time.sleep(WATCH_EVERY_SECONDS)
             live.update(page(), refresh=True)
