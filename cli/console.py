@@ -38,15 +38,14 @@ out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 
-def finite(value: float | None) -> float | None:
-    """An option's figure, which no bound keeps from being NaN, nor a lower one from being infinite.
+def refuse_no_figure(option: str, value: float | None) -> None:
+    """Refuse what no bound keeps out: NaN, and where there is no upper one, infinity.
 
     Raises:
         BadParameter: it is one of these.
     """
     if value is not None and not isfinite(value):
-        raise typer.BadParameter(f"{value} is no figure")
-    return value
+        raise typer.BadParameter(f"{option} {value} is no figure")
 
 
 def print_json(value: Any) -> None:

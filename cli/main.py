@@ -20,7 +20,7 @@ from cli.access import acl_app
 from cli.asking import Style, ask_all
 from cli.broker import broker_app
 from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, keeping, worker
-from cli.console import err, finite, log_to_stderr, logs_are_json, out, print_json
+from cli.console import err, log_to_stderr, logs_are_json, out, print_json, refuse_no_figure
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
 from cli.demo import PURCHASES, demo
@@ -128,7 +128,7 @@ def place_file(
 
     A file that was placed before may have lines more or lines less, not both at once.
     """
-    finite(rate)
+    refuse_no_figure("--rate", rate)
     if rate is not None and style is not Style.EVENTS:
         raise typer.BadParameter("--rate goes with --style events")
     with telling(ORDER):
@@ -218,6 +218,8 @@ def run() -> None:
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"]).upper()
+            if name.lower() in Settings.model_fields:
+                name = f"SHOP_{name}"
             err.print(
                 f"shop: setting {name}={reprlib.repr(problem['input'])}: {problem['msg']}",
                 style="red",

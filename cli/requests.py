@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from cli.asking import ASK_SECONDS, desk
 from cli.composition import order_service
-from cli.console import err, finite, out, print_json
+from cli.console import err, out, print_json, refuse_no_figure
 from cli.settings import Settings
 from cli.tables import Table
 from cli.telemetry import telling
@@ -46,7 +46,7 @@ def ask(
     trace: Annotated[bool, typer.Option("--trace", help="Show what goes over the wire.")] = False,
 ) -> None:
     """Ask the payment service to authorize one order, and print the answer."""
-    finite(timeout)
+    refuse_no_figure("--timeout", timeout)
     settings = Settings()
     customer_id = canonical(customer)
     if customer_id is None:
