@@ -53,8 +53,11 @@ def print_letters(letters: Sequence[Letter]) -> None:
             "bold",
         )
         # As text, not as markup: a stranger wrote some of it.
-        reason = Padding(Text(harmless(last.reason)), (0, 0, 0, 4), expand=False)
-        out.print(reason, soft_wrap=not out.is_terminal, highlight=False)
+        reason = Text(harmless(last.reason))
+        if out.is_terminal:
+            out.print(Padding(reason, (0, 0, 0, 4)), soft_wrap=False, highlight=False)
+        else:
+            out.print("   ", reason, highlight=False)
     out.print(f"{len(letters):,} letters")
 
 
