@@ -86,19 +86,30 @@ def wait_until_settled(
             )
             if now != last:
                 last, moved_at = now, time.monotonic()
-                look_at = moved_at + QUIET_SECONDS
-            elif time.monotonic() - moved_at > patience:
-                raise ShopError(
-                    f"nothing moved for {patience:g} s: {left}. Look into {settings.home / 'logs'}"
-                )
-            elif time.monotonic() > look_at:
-                found = find_out(settings, datetime.now(UTC))
-                lost = _what_is_lost(found)
-                if lost and _nothing_moves(found):
-                    raise ShopError(f"{left}, and nothing more is on its way: {lost}")
-                _log.warning("still waiting: %s", "; ".join([left, *([lost] if lost else [])]))
-                look_at = time.monotonic() + SAID_EVERY_SECONDS
+                look_at = moved_at + min(QUIET_SECONDS, patience)
+            elif time.monotonic() >= look_at:
+                lost = _refuse_to_wait_for_nothing(settings, left)
+                if time.monotonic() - moved_at > patience:
+                    raise ShopError(
+                        f"nothing moved for {patience:g} s: {left}. Look into "
+                        f"{settings.home / 'logs'}"
+                    )
+                _log.warning("still waiting: %s%s", left, f"; {lost}" if lost else "")
+                look_at = min(time.monotonic() + SAID_EVERY_SECONDS, moved_at + patience)
             time.sleep(POLL_SECONDS)
+
+
+def _refuse_to_wait_for_nothing(settings: Settings, left: str) -> str:
+    """What may never be settled, in words, while there is something else on its way.
+
+    Raises:
+        ShopError: there is nothing else; the message says what is `left`, too.
+    """
+    found = find_out(settings, datetime.now(UTC))
+    lost = _what_is_lost(found)
+    if lost and _nothing_moves(found):
+        raise ShopError(f"{left}, and nothing more is on its way: {lost}")
+    return lost
 
 
 def _what_is_lost(found: Found) -> str:
