@@ -3,6 +3,7 @@
 import errno
 import http.client
 import ipaddress
+import reprlib
 import signal
 import socket
 import subprocess
@@ -92,8 +93,8 @@ def _refuse_an_open_door(address: str, login: Login | None, without_login: bool)
         return
     try:
         open_to_others = not is_loopback(address)
-    except OSError as error:
-        raise ShopError(f"{address} can't be listened on: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        raise _no_address(address, error) from error
     if open_to_others and not without_login:
         raise ShopError(
             f"at {address} other machines could look without a login: set SHOP_OIDC_METADATA_URL "
@@ -225,11 +226,17 @@ def _is_free(address: str, port: int) -> bool:
         with socket.socket(family, kind, protocol) as attempt:
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             attempt.bind(where)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             return False
-        raise ShopError(f"{address}:{port} can't be listened on: {error.strerror}") from error
+        raise _no_address(f"{address}:{port}", error) from error
     return True
+
+
+def _no_address(address: str, error: OSError | UnicodeError) -> ShopError:
+    # Python reads a name by its rules for names before the system does, and refuses some.
+    why = error.strerror if isinstance(error, OSError) else "it is no host's name"
+    return ShopError(f"{reprlib.repr(address)} can't be listened on: {why}")
 
 
 def _host(address: str) -> str:

@@ -20,6 +20,7 @@ from event_log.outbox import Relay, set_aside, waiting
 from services.letter_store import Letter
 from services.letters import LetterDesk
 from transport.cluster import ClusterView
+from transport.codec import MAX_BODY_BYTES
 from transport.servers import Servers
 
 dead_letters_app = typer.Typer(
@@ -256,9 +257,12 @@ def _select(
 
 
 def _read(file: Path) -> bytes:
-    if str(file) == "-":
-        return sys.stdin.buffer.read()
+    # One byte more than is taken, so that what is larger is refused as that.
+    most = MAX_BODY_BYTES + 1
     try:
-        return file.read_bytes()
+        if str(file) == "-":
+            return sys.stdin.buffer.read(most)
+        with file.open("rb") as opened:
+            return opened.read(most)
     except OSError as error:
         raise ShopError(f"{file} can't be read: {error.strerror}") from error

@@ -81,7 +81,10 @@ def demo(
             _say_what_came_of_it(err, placed, seconds)
             if stay:
                 page = f"{page_url(LOOPBACK, port)}{settings.dashboard_base_path}"
-                err.print(f"The dashboard is at {page}. Ctrl-C stops everything.")
+                # Nothing touches the address: a terminal would make it a part of the link.
+                err.print(
+                    f"The dashboard is at {page} until Ctrl-C stops everything", highlight=False
+                )
                 _stay(supervisor)
         finally:
             supervisor.stop()

@@ -7,13 +7,12 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from cli.composition import read_report
 from cli.console import out, print_json, progress_bar
 from cli.settings import Settings
+from cli.tables import Table
 from domain.errors import ContractError
 from domain.money import format_amount
 from event_log.database import Database
@@ -192,7 +191,7 @@ def _late(months: Sequence[LateMonth], of: Report) -> Table:
         sums = (month.part.accepted, month.part.all_declined)
         cells = [text for each in sums for text in _pair(of, each)]
         made.add_row(month.part.name, *cells, month.first, month.last)
-    return _uncut(made)
+    return made
 
 
 def _in_words(of: Stamp) -> str:
@@ -220,12 +219,6 @@ def _changes(found: Comparison) -> Table:
             f"+{declined:,}",
             f"{month.late:,}",
         )
-    return _uncut(made)
-
-
-def _uncut(made: Table) -> Table:
-    """The table as wide as its cells are: a cut figure is none."""
-    made.width = out.measure(made, options=out.options.update(max_width=1000)).maximum
     return made
 
 
@@ -235,11 +228,12 @@ def _orders(found: Comparison) -> Table:
     title = "The orders behind it"
     if listed < found.orders_in_all:
         title += f": {listed:,} of {found.orders_in_all:,}, late ones first (--orders)"
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
-    for heading in ("position", "recorded (UTC)", "order", "customer", "ordered", "outcome"):
-        made.add_column(heading, no_wrap=True)
-    made.add_column(currency, justify="right", no_wrap=True)
-    made.add_column("", no_wrap=True)
+    made = Table(title)
+    made.names("position", "recorded (UTC)")
+    made.texts("order")
+    made.names("customer", "ordered", "outcome")
+    made.figures(currency)
+    made.names("")
     for order in found.orders:
         recorded = f"{datetime.fromisoformat(order.recorded_at):%Y-%m-%d %H:%M}"
         made.add_row(
@@ -252,7 +246,7 @@ def _orders(found: Comparison) -> Table:
             format_amount(order.cents, currency),
             "late" if order.late else "",
         )
-    return _uncut(made)
+    return made
 
 
 def table(report: Report, by: By) -> Table:
@@ -289,10 +283,9 @@ def _table(report: Report, titles: Sequence[str]) -> Table:
 
 
 def _columns(title: str, titles: Sequence[str]) -> Table:
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
-    made.add_column(titles[0], no_wrap=True)
-    for heading in titles[1:]:
-        made.add_column(heading, justify="right", no_wrap=True)
+    made = Table(title)
+    made.names(titles[0])
+    made.figures(*titles[1:])
     return made
 
 

@@ -5,10 +5,11 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -24,9 +25,11 @@ from event_log.addresses import has_password
 from event_log.database import Place
 from event_log.postgres import PostgresSchema
 from services.watchdog import STALLED_AFTER_SECONDS
+from transport.topics import TOPIC_NAME
 
 Divisor = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+TopicName = Annotated[str, Field(pattern=f"^{TOPIC_NAME}$")]
 
 
 def _house(name: str) -> AliasChoices:
@@ -44,6 +47,18 @@ LONGEST_HOME = 440
 
 SECRETS = "SHOP_SECRETS"
 """Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
+
+
+class _Secrets(SecretsSettingsSource):
+    """Files of which nothing is said but where they are."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        try:
+            return super().get_field_value(field, field_name)
+        except UnicodeDecodeError:
+            raise ShopError(
+                f"the file of {field_name} in {SECRETS}={self.secrets_dir} is not UTF-8"
+            ) from None
 
 
 class Settings(BaseSettings):
@@ -110,7 +125,7 @@ class Settings(BaseSettings):
         3650, description="how long topics keep records"
     )
     currency: str = Field("USD", description="ISO 4217 code of the purchases and the accounts")
-    monthly_limit: Annotated[Decimal, Field(ge=0)] = Field(
+    monthly_limit: Annotated[Decimal, Field(ge=0, max_digits=30)] = Field(
         Decimal("300.00"),
         validation_alias=_house("MONTHLY_LIMIT"),
         description="what an account may be charged in one calendar month",
@@ -125,8 +140,10 @@ class Settings(BaseSettings):
         validation_alias=_house("WRONG_ADDRESS_DIVISOR"),
         description="else customers divisible by it gave a wrong billing address",
     )
-    reply_topics: tuple[str, ...] = Field(
-        (), description="topics beside payment.replies that the responder may reply to (JSON list)"
+    reply_topics: Annotated[tuple[TopicName, ...], NoDecode] = Field(
+        (),
+        description="topics beside payment.replies that the responder may reply to (JSON list, or "
+        "with commas)",
     )
     batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
         2000, description="most records in one transaction"
@@ -195,6 +212,17 @@ class Settings(BaseSettings):
             )
         return jars
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        """What isn't UTF-8 comes as halves of characters, which no client and no database takes."""
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8") from None
+        return value
+
     @field_validator("dashboard_base_path")
     @classmethod
     def _is_plain_path(cls, text: str) -> str:
@@ -210,14 +238,17 @@ class Settings(BaseSettings):
             )
         return path
 
-    @field_validator("oidc_allowed", mode="before")
+    @field_validator("oidc_allowed", "reply_topics", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         """A JSON list as such, and any other text taken apart at its commas."""
         if not isinstance(value, str):
             return value
         if value.lstrip().startswith("["):
-            return json.loads(value)
+            try:
+                return json.loads(value)
+            except RecursionError:
+                raise ValueError("it is no list of texts") from None
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @classmethod
@@ -237,7 +268,7 @@ class Settings(BaseSettings):
         folder = os.environ.get(SECRETS)
         if folder is not None and not Path(folder).is_dir():
             raise ShopError(f"{SECRETS}={folder} is no folder: it must hold a file for each secret")
-        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        secrets = _Secrets(settings_cls, secrets_dir=folder)
         return init_settings, env_settings, secrets
 
     @field_validator("database_url")

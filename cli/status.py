@@ -8,15 +8,14 @@ from itertools import starmap
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Group as Lines
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from cli.console import out, print_json
 from cli.settings import Settings
 from cli.standings import SOURCES, Found, find_out, waits_in_words
+from cli.tables import Table
 from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone, where_orders_wait
 from transport.local_broker.interrupts import Interrupts
 
@@ -77,7 +76,7 @@ def _watch(settings: Settings, service: str | None) -> None:
             out.print(page())
             sys.stdout.flush()
             time.sleep(WATCH_EVERY_SECONDS)
-    with Live(page(), console=out, auto_refresh=False) as live:
+    with Live(page(), console=out, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             time.sleep(WATCH_EVERY_SECONDS)
             live.update(page(), refresh=True)
@@ -116,12 +115,12 @@ def _page(
     waits: str | None,
     now: datetime,
 ) -> Lines:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    headings = ("service", "", "processes", "group", "lag", "last progress", "outbox", "early")
-    for heading in headings:
-        justify: Any = "right" if heading in ("lag", "outbox", "early") else "left"
-        # What may be long wraps, so that a narrow terminal shows every column.
-        table.add_column(heading, justify=justify, no_wrap=heading not in ("processes", "group"))
+    table = Table()
+    table.names("service", "")
+    table.texts("processes", "group")
+    table.figures("lag")
+    table.names("last progress")
+    table.figures("outbox", "early")
     for facts, verdict in zip(found.services, verdicts, strict=True):
         group = found.groups.get(facts.name)
         table.add_row(

@@ -115,7 +115,7 @@ class Home:
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start `shop` without waiting for it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *arguments],
+            [sys.executable, "-m", "cli.start", *arguments],
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,

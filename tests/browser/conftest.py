@@ -39,7 +39,7 @@ CHROMIUM_FLAGS = [
 # A page may be slow where other tests keep the processors busy; whatever is right comes sooner.
 expect.set_options(timeout=30_000)
 
-COMMAND = (sys.executable, "-m", "cli.main", "dashboard")
+COMMAND = (sys.executable, "-m", "cli.start", "dashboard")
 SCREENSHOTS = Path(__file__).parents[2] / "test-output"
 
 

@@ -82,7 +82,7 @@ def service(home: Home, name: str) -> Iterator["subprocess.Popen[str]"]:
 MEASURING = """
 import os, subprocess, sys
 nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-child = subprocess.Popen([sys.executable, "-m", "cli.main", *sys.argv[1:]], **nowhere)
+child = subprocess.Popen([sys.executable, "-m", "cli.start", *sys.argv[1:]], **nowhere)
 _, status, used = os.wait4(child.pid, 0)
 print(os.waitstatus_to_exitcode(status), used.ru_maxrss)
 """

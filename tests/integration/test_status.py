@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 SERVICES = ("order", "payment", "warehouse", "recorder")
 NO_SERVICE = "no service runs: new orders wait until the services are started"
-WATCH = [sys.executable, "-m", "cli.main", "status", "--watch"]
+WATCH = [sys.executable, "-m", "cli.start", "status", "--watch"]
 
 
 def look(home: Home) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 from tests.stack.images import IMAGES, Place
 from tests.waiting import wait_for
 
-PROGRAMS = {"shop": [sys.executable, "-m", "cli.main"], "python": [sys.executable]}
+PROGRAMS = {"shop": [sys.executable, "-m", "cli.start"], "python": [sys.executable]}
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 """What compose takes from the environment of its caller, or else from the file."""
 UP_WITHIN_SECONDS = 120
