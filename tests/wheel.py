@@ -28,13 +28,9 @@ def send_context(to: Path) -> None:
 def built(kind: str, source: Path, to: Path) -> Path:
     """The "sdist" or "wheel" of a folder, built by what is installed here, with no network."""
     build = f"import sys; from setuptools.build_meta import build_{kind} as b; b(sys.argv[1])"
-    subprocess.run(
-        [sys.executable, "-c", build, str(to)],
-        cwd=source,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-c", build, str(to)]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     (file,) = to.glob("*.whl" if kind == "wheel" else "*.tar.gz")
     return file
 
