@@ -31,13 +31,13 @@ ORDERS = 300
 HELP = f"""
 import json, sys
 from {NAME} import run
-for words in json.loads(sys.argv[1]):
+every, rooms = map(json.loads, sys.argv[1:])
+for words in every:
     sys.argv = ["shop", *words, "--help"]
     try:
         run()
     except SystemExit as end:
         assert not end.code, words
-rooms = set(json.loads(sys.argv[2]))
 loaded = [m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] in rooms]
 print(json.dumps(loaded))
 """
@@ -90,7 +90,7 @@ def run(installed: Path, environment: dict[str, str]) -> Callable[..., str]:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr}"
         return done.stdout
 
     return run
