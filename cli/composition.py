@@ -2,25 +2,21 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
-)
 
 from cli.settings import Settings
-from domain.errors import AccessDenied, BrokerError, NotLetIn, StoreError
+from domain.errors import BrokerError, NotLetIn, StoreError
 from domain.principals import Principal
-from event_log.database import Database, Place, reason
+from event_log.database import RETRY_FOR_SECONDS, Database, Place, reason
 from event_log.log import last_position
 from event_log.outbox import Publishes, Relay
+from event_log.sqlite import can_be_written
 from reporting.projector import ProjectedRow, catch_up, open_projections, position
 from reporting.proof_of_log import open_log_to_prove
 from reporting.read_only import ReadOnlyDatabase, look_up
@@ -39,6 +35,7 @@ from transport.access import kept_for, learned_by
 from transport.clients import Publisher, cluster_id
 from transport.local_broker.broker import LocalBroker
 from transport.private_files import make_folder
+from transport.retrying import may_pass, until_it_works
 from transport.rights import require_rights
 from transport.servers import SecuredServers, Servers
 from transport.topic_settings import Keeping, require_safe
@@ -50,6 +47,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
+Opened = TypeVar("Opened")
 
 
 def order_service(settings: Settings) -> OrderService:
@@ -152,20 +150,20 @@ def wait_for_topics(
         UnsafeTopic: the settings of a topic that `who` reads can lose records.
         BrokerError: it did not within `seconds`.
     """
-    for attempt in Retrying(
-        retry=retry_if_exception(_may_pass),
-        wait=wait_random_exponential(multiplier=0.3, max=5),
-        stop=stop_after_delay(seconds),
-        before_sleep=_say_why,
-        reraise=True,
-    ):
-        with attempt:
-            servers = bootstrap_servers(settings)
-            cluster = cluster_id(servers, timeout=10)
-            require_rights(servers, who, settings.reply_topics)
-            require_safe(servers, kept_for(who), keeping(settings))
-            return servers, cluster
-    raise AssertionError("unreachable: the loop returns or raises")
+
+    def ask() -> tuple[Servers, str]:
+        servers = bootstrap_servers(settings)
+        cluster = cluster_id(servers, timeout=10)
+        require_rights(servers, who, settings.reply_topics)
+        require_safe(servers, kept_for(who), keeping(settings))
+        return servers, cluster
+
+    return until_it_works(
+        ask,
+        "the broker can't be worked with",
+        lambda error: may_pass(error) and not isinstance(error, NotLetIn),
+        within=seconds,
+    )
 
 
 def keeping(settings: Settings) -> Keeping:
@@ -182,16 +180,6 @@ def learned(name: str) -> tuple[str, ...]:
 def topic_lives(name: str, servers: Servers, database: Database) -> TopicLives:
     """The topics of a service, to be compared with what its database knows of them."""
     return TopicLives(servers, database, name, READS[name], learned(name))
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, BrokerError) and not isinstance(error, NotLetIn | AccessDenied)
-
-
-def _say_why(state: RetryCallState) -> None:
-    telemetry().retried("broker")
-    why = state.outcome.exception() if state.outcome else ""
-    _log.warning("waiting for the broker: %s", why)
 
 
 def publisher(servers: Servers) -> Publishes:
@@ -214,7 +202,8 @@ def worker(
     # Faust, which is a third of the start of any command, is for those who work by it.
     from streams.worker import Worker, WorkerSettings
 
-    service = SERVICES[name](settings)
+    service = until_open(partial(SERVICES[name], settings), f"{name}'s database", float("inf"))
+    service.database.be_patient()
     servers, cluster = wait_for_topics(settings, Principal(name))
     service.database.bind_to_cluster(cluster)
     lives = topic_lives(name, servers, service.database)
@@ -232,6 +221,35 @@ def worker(
         relay,
         lives,
     )
+
+
+def until_open(open_it: Callable[[], Opened], whose: str, within: float | None = None) -> Opened:
+    """What `open_it` opens; a database that is away or locked is waited for.
+
+    Args:
+        open_it: opens databases.
+        whose: what they are called.
+        within: seconds after which that is given up; else a minute.
+
+    Raises:
+        StoreAway: it is given up.
+        StoreError: a database can't be used.
+    """
+    seconds = RETRY_FOR_SECONDS if within is None else within
+    return until_it_works(open_it, f"{whose} can't be opened", within=seconds)
+
+
+def require_home(settings: Settings) -> None:
+    """Refuse to look into a home that isn't there: to look never makes one.
+
+    Raises:
+        StoreError: there is none.
+    """
+    if not settings.on_postgres and not settings.home.is_dir():
+        raise StoreError(
+            f"there is no home at {settings.home}: set SHOP_HOME to the folder that is one, or "
+            "begin one there with `shop demo`, or with `shop broker start` and `shop run`"
+        )
 
 
 def open_report(settings: Settings) -> tuple[Database, Database]:
@@ -255,40 +273,42 @@ def looked_up(
 
 
 def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database]:
-    """The event log and the projections, to be read.
+    """The event log, which must be there, and the projections, to be read.
 
     Args:
         settings: the settings.
-        newest: whether the projections are to have what the log has by now. With SQLite they are
-            brought up to date. In Postgres that is the projector's right alone: how far they are
+        newest: whether the projections are to have what the log has by now. In files they are
+            brought up to date, and made where there are none yet. In Postgres that is the
+            projector's right alone, and in a home that can only be read nobody's: how far they are
             behind is said.
 
     Raises:
         StoreError: a database can't be used, or is not there yet.
     """
-    if not settings.on_postgres:
-        log, projections = open_report(settings)
-        if newest:
+    log, place = open_log_to_prove(settings.database("event_log")), settings.database("report")
+    reached = looked_up(place, position, ProjectedRow)
+    if isinstance(place, Path) and can_be_written(place):
+        projections = open_projections(place)
+        if newest or reached is None:
             try:
                 catch_up(log, projections)
             except Unreadable as error:
                 # What comes before it is in the report all the same.
                 _log.warning("the report ends before position %d: %s", error.position, error)
         return log, projections
-    log, place = open_log_to_prove(settings.database("event_log")), settings.database("report")
-    reached = looked_up(place, position, ProjectedRow)
-    if reached is None:
-        raise StoreError(
-            f"there are no projections in {place} yet: `shop run {PROJECTOR}` makes them"
+    how = f"`shop run {PROJECTOR}` takes them in"
+    if isinstance(place, Path):
+        how = (
+            f"{place} can only be read here. Allow writing it and its folder, or copy the home to "
+            "where it can be written, and set SHOP_HOME to that copy"
         )
+    if reached is None:
+        raise StoreError(f"the events of the log are in no projections at {place} yet: {how}")
     stop = looked_up(place, stopped, StoppedRow)
     if newest and stop is not None:
         _log.warning("%s", stop)
         return log, ReadOnlyDatabase(place)
     behind = last_position(log) - reached
     if newest and behind > 0:
-        _log.warning(
-            "the projections are %d events behind the log: `shop run %s` takes them in",
-            *(behind, PROJECTOR),
-        )
+        _log.warning("the projections are %d events behind the log: %s", behind, how)
     return log, ReadOnlyDatabase(place)

@@ -29,8 +29,9 @@ SAID_AGAIN_SECONDS = 30.0
 
 _TALKATIVE = ("aiokafka", "faust", "mode", "opentelemetry", "urllib3")
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+# No emoji: a path or a reason may have `:a:` in it.
+out = Console(soft_wrap=True, emoji=False)
+err = Console(stderr=True, soft_wrap=True, emoji=False)
 
 
 def print_json(value: Any) -> None:

@@ -8,11 +8,13 @@ ended by Ctrl-C or SIGTERM.
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
 
 from cli.access import acl_app
@@ -156,7 +158,8 @@ def print_settings(json: Json = False) -> None:
         print_json(settings.model_dump(mode="json"))
         return
     for name, field in Settings.model_fields.items():
-        out.print(f"[bold]SHOP_{name.upper()}[/]={getattr(settings, name)}", highlight=False)
+        value = escape(str(getattr(settings, name)))
+        out.print(f"[bold]SHOP_{name.upper()}[/]={value}", highlight=False)
         out.print(f"    {field.description}", style="dim", highlight=False)
 
 
@@ -199,10 +202,23 @@ def _say_what_else(placed: Placed) -> None:
         raise typer.Exit(EXIT_REFUSED)
 
 
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Refuse names that could be written to no terminal, no page and no JSON."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise ShopError(
+                f"{os.fsencode(each)!r} on the command line is no text in UTF-8: give the file a "
+                "name that is"
+            ) from None
+
+
 def run() -> None:
     """Run the command line; what the user can mend ends in a message, not in a traceback."""
     log_to_stderr()
     try:
+        _refuse_undecodable(sys.argv)
         app(standalone_mode=True)
     except ShopError as error:
         err.print(f"shop: {error}", style="red", markup=False, highlight=False)

@@ -20,8 +20,9 @@ from pydantic_settings import (
 from domain.errors import ShopError, StoreError
 from domain.house_accounts import HouseAccounts
 from domain.money import MAX_MINOR_UNITS, parse_amount
+from event_log.addresses import has_password
 from event_log.database import Place
-from event_log.postgres import PostgresSchema, has_password, with_password
+from event_log.postgres import PostgresSchema
 from services.watchdog import STALLED_AFTER_SECONDS
 
 Divisor = Annotated[int, Field(ge=1)]
@@ -38,6 +39,9 @@ def _kafka(name: str) -> AliasChoices:
 
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]*)*")
 
+LONGEST_HOME = 440
+"""Bytes: SQLite opens no path of more than 512, and has files of its own beside a database."""
+
 SECRETS = "SHOP_SECRETS"
 """Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
 
@@ -51,8 +55,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SHOP_", frozen=True, populate_by_name=True)
 
-    home: Path = Field(Path("var"), description="where all state lives: broker, databases, logs")
+    home: Path = Field(
+        Path("var"),
+        validate_default=True,
+        description="where all state lives: broker, databases, logs",
+    )
     jars: Path = Field(
+        validate_default=True,
         default_factory=lambda: user_cache_path("order-to-revenue") / "jars",
         description="where downloaded jars are kept; homes share them",
     )
@@ -162,6 +171,30 @@ class Settings(BaseSettings):
         12, description="hours after which one has to log in again"
     )
 
+    @field_validator("home")
+    @classmethod
+    def _can_hold_databases(cls, home: Path) -> Path:
+        """From the root on: messages say it to people who are in another folder."""
+        home = home.absolute()
+        _refuse_undecodable("SHOP_HOME", home)
+        if len(os.fsencode(home)) > LONGEST_HOME:
+            raise ShopError(
+                f"SHOP_HOME={home} is longer than {LONGEST_HOME} bytes, and SQLite opens no file "
+                "of so long a path: use a shorter one"
+            )
+        return home
+
+    @field_validator("jars")
+    @classmethod
+    def _can_hold_classes(cls, jars: Path) -> Path:
+        _refuse_undecodable("SHOP_JARS", jars)
+        if os.pathsep in str(jars.absolute()):
+            raise ShopError(
+                f"SHOP_JARS={jars}, where Kafka's jars are kept, has a {os.pathsep} in its path, "
+                "which Java takes for the end of it: set SHOP_JARS to another folder"
+            )
+        return jars
+
     @field_validator("dashboard_base_path")
     @classmethod
     def _is_plain_path(cls, text: str) -> str:
@@ -232,10 +265,9 @@ class Settings(BaseSettings):
         """Where a service's own database is."""
         if self.database_url is None:
             return self.home / "databases" / f"{name}.sqlite"
-        if self.database_password is None:
-            return PostgresSchema(self.database_url, name)
-        secret = self.database_password.get_secret_value()
-        return PostgresSchema(with_password(self.database_url, secret), name)
+        secret = self.database_password
+        password = None if secret is None else secret.get_secret_value()
+        return PostgresSchema(self.database_url, name, password)
 
     def house_accounts(self) -> HouseAccounts:
         """The rules that give every customer number an account.
@@ -245,3 +277,13 @@ class Settings(BaseSettings):
         """
         limit = parse_amount(f"{self.monthly_limit:f}", self.currency, MAX_MINOR_UNITS)
         return HouseAccounts(limit, self.closed_divisor, self.wrong_address_divisor)
+
+
+def _refuse_undecodable(name: str, path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ShopError(
+            f"{name}={os.fsencode(path)!r} is no text in UTF-8, and Java finds nothing there: use "
+            "a folder of another name"
+        ) from None
