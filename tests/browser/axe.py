@@ -1,0 +1,104 @@
+"""Whether a page can be read and used by everybody: axe-core's rules, and the Tab key."""
+
+from collections.abc import Iterator
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+UPSTREAM: dict[str, str] = {}
+"""Rules of axe-core that Streamlit's own markup breaks, and the issue there that says so."""
+
+WIDTHS, SCHEMES = (1280, 320), ("light", "dark")
+
+_AXE = Axe()
+
+# Colours change by transitions, and what is measured on the way is neither the one nor the other.
+_STILL = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+    const moving = document.getAnimations().filter(each => each.effect.getTiming().iterations === 1);
+    Promise.allSettled(moving.map(each => each.finished)).then(() => done(true));
+})))"""
+
+_SIDEWAYS = """() => {
+    const main = document.querySelector('[data-testid=stMain]');
+    return main.scrollWidth - main.clientWidth;
+}"""
+
+# A radio stands for its group: arrows lead to the others. What is inert or hidden is no control.
+_CONTROLS = """() => {
+    const look = at => {
+        const said = [];
+        for (let i = 0; at && i < 5; i++, at = at.parentElement) {
+            const s = getComputedStyle(at);
+            said.push(s.outlineStyle, s.outlineWidth, s.boxShadow, s.borderColor, s.backgroundColor,
+                s.color, s.opacity);
+        }
+        return said.join();
+    };
+    const all = 'a[href], button, input, select, textarea, summary, [tabindex], [role=spinbutton]';
+    const radios = new Set();
+    window.controls = [...document.querySelectorAll(all)].filter(each => {
+        if (each.disabled || each.closest('[inert], [aria-hidden=true]')) return false;
+        if (!each.checkVisibility({ checkVisibilityCSS: true })) return false;
+        const group = each.closest('[role=radiogroup]');
+        if (group && each.matches('[role=radio], [type=radio]')) {
+            if (radios.has(group)) return false;
+            radios.add(group);
+            return true;
+        }
+        return each.tabIndex >= 0;
+    });
+    window.unfocused = new Map(window.controls.map(each => [each, look(each)]));
+    window.look = look;
+    return window.controls.map(each => each.ariaLabel || each.textContent || each.outerHTML);
+}"""
+
+_FOCUSED = """() => {
+    const at = document.activeElement;
+    const group = at.closest('[role=radiogroup]');
+    const number = window.controls.findIndex(
+        each => each === at || (group && each.closest('[role=radiogroup]') === group));
+    const shown = number < 0 || window.look(at) !== window.unfocused.get(window.controls[number]);
+    return [number, shown, at.outerHTML.slice(0, 200)];
+}"""
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core finds on a page as it is, in each width and scheme, one line each."""
+    return [
+        f"{width} {scheme}: {finding}"
+        for width in WIDTHS
+        for scheme in SCHEMES
+        for finding in _found(page, width, scheme)
+    ]
+
+
+def _found(page: Page, width: int, scheme: str) -> Iterator[str]:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(_STILL)
+    for broken in _AXE.run(page).response["violations"]:
+        if broken["id"] in UPSTREAM:
+            continue
+        for node in broken["nodes"]:
+            said = [each["message"] for each in (*node["any"], *node["all"], *node["none"])]
+            yield f"{broken['id']}: {node['html'][:150]}: {'; '.join(said)}"
+
+
+def sideways(page: Page) -> int:
+    """How many pixels of a narrow page are beside the window, tables that scroll left out."""
+    page.set_viewport_size({"width": WIDTHS[-1], "height": 900})
+    found: int = page.evaluate(_SIDEWAYS)
+    return found
+
+
+def with_the_tab_key(page: Page) -> tuple[list[str], list[str], list[str]]:
+    """All controls, those that the Tab key leads to, and those that don't show it; in order."""
+    names: list[str] = page.evaluate(_CONTROLS)
+    reached, hidden = [], []
+    for _ in names:
+        page.keyboard.press("Tab")
+        number, shown, html = page.evaluate(_FOCUSED)
+        reached.append(html if number < 0 else names[number])
+        if not shown:
+            hidden.append(reached[-1])
+    return names, reached, hidden
