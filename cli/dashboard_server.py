@@ -45,8 +45,6 @@ _LOOKS: dict[str, Any] = {
     # for light and for dark, the page follows what the reader's system prefers.
     "theme.light.primaryColor": "#1a6094",
     "theme.dark.primaryColor": "#5dade2",
-    "theme.light.linkColor": "#1a6094",
-    "theme.dark.linkColor": "#5dade2",
     # Captions are the text's colour at 60 %, and code in them too: that must still be read well.
     "theme.light.textColor": "#0e1116",
     "theme.light.codeTextColor": "#0e1116",

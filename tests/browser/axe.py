@@ -12,16 +12,25 @@ WIDTHS, SCHEMES = (1280, 320), ("light", "dark")
 
 _AXE = Axe()
 
+# Only colours differ between the schemes.
+_OPTIONS = {
+    "light": {"resultTypes": ["violations"], "preload": False},
+    "dark": {"resultTypes": ["violations"], "preload": False, "runOnly": ["cat.color"]},
+}
+
 # Colours change by transitions, and what is measured on the way is neither the one nor the other.
 _STILL = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
-    const moving = document.getAnimations().filter(each => each.effect.getTiming().iterations === 1);
-    Promise.allSettled(moving.map(each => each.finished)).then(() => done(true));
+    const ends = each => each.effect.getTiming().iterations === 1;
+    const moving = document.getAnimations().filter(ends).map(each => each.finished);
+    Promise.allSettled(moving).then(() => done(true));
 })))"""
 
 _SIDEWAYS = """() => {
     const main = document.querySelector('[data-testid=stMain]');
     return main.scrollWidth - main.clientWidth;
 }"""
+
+_DRAWN = "!document.querySelector('[data-testid=stSkeleton]')"
 
 # A radio stands for its group: arrows lead to the others. What is inert or hidden is no control.
 _CONTROLS = """() => {
@@ -49,7 +58,7 @@ _CONTROLS = """() => {
     });
     window.unfocused = new Map(window.controls.map(each => [each, look(each)]));
     window.look = look;
-    return window.controls.map(each => each.ariaLabel || each.textContent || each.outerHTML);
+    return window.controls.map(each => (each.ariaLabel || each.innerText || each.id).slice(0, 60));
 }"""
 
 _FOCUSED = """() => {
@@ -57,8 +66,8 @@ _FOCUSED = """() => {
     const group = at.closest('[role=radiogroup]');
     const number = window.controls.findIndex(
         each => each === at || (group && each.closest('[role=radiogroup]') === group));
-    const shown = number < 0 || window.look(at) !== window.unfocused.get(window.controls[number]);
-    return [number, shown, at.outerHTML.slice(0, 200)];
+    const before = window.unfocused.get(window.controls[number]);
+    return [number, number >= 0 && window.look(at) !== before];
 }"""
 
 
@@ -75,8 +84,9 @@ def findings(page: Page) -> list[str]:
 def _found(page: Page, width: int, scheme: str) -> Iterator[str]:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(_DRAWN)
     page.evaluate(_STILL)
-    for broken in _AXE.run(page).response["violations"]:
+    for broken in _AXE.run(page, options=_OPTIONS[scheme]).response["violations"]:
         if broken["id"] in UPSTREAM:
             continue
         for node in broken["nodes"]:
@@ -91,14 +101,22 @@ def sideways(page: Page) -> int:
     return found
 
 
-def with_the_tab_key(page: Page) -> tuple[list[str], list[str], list[str]]:
-    """All controls, those that the Tab key leads to, and those that don't show it; in order."""
-    names: list[str] = page.evaluate(_CONTROLS)
-    reached, hidden = [], []
-    for _ in names:
+def by_tab_key(page: Page) -> tuple[list[str], list[str], list[str]]:
+    """All controls; those that the Tab key leads to, in its order; and those that don't show it.
+
+    What is there only while the focus or the mouse is near it, as the chart's buttons, is passed.
+    """
+    page.wait_for_function(_DRAWN)
+    controls: list[str] = page.evaluate(_CONTROLS)
+    reached, unmarked = [], []
+    for _ in range(2 * len(controls)):
         page.keyboard.press("Tab")
-        number, shown, html = page.evaluate(_FOCUSED)
-        reached.append(html if number < 0 else names[number])
-        if not shown:
-            hidden.append(reached[-1])
-    return names, reached, hidden
+        number, is_marked = page.evaluate(_FOCUSED)
+        if number < 0:
+            continue
+        reached.append(controls[number])
+        if not is_marked:
+            unmarked.append(controls[number])
+        if number == len(controls) - 1:
+            break
+    return controls, reached, unmarked

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from services.letter_store import keep_letters
 from services.letters import LetterDesk
 from services.recorder import open_log
-from tests.browser.axe import findings, sideways, with_the_tab_key
+from tests.browser.axe import WIDTHS, by_tab_key, findings, sideways
 from tests.browser.conftest import Dashboard, running_dashboard
 from tests.browser.small_log import SmallLog
 from tests.browser.test_health_page import letter
@@ -21,6 +21,14 @@ from tests.by_hand import accepted, put_unreadable
 from tests.expected import Purchase
 
 PATHS = ("", "/orders", "/health", "/export")
+LAST_ON = {
+    "": "Recorded only when the month was over",
+    "/orders": "50 orders shown",
+    "/health": "In the order of their keys",
+    "/export": "Whether it still is",
+}
+"""What each page has near its end, so that the rest is there too."""
+SAID_WHEN_EMPTY = ("decided yet", "placed yet", "no event yet", "decided yet")
 
 Open = Callable[..., Page]
 
@@ -38,7 +46,7 @@ def empty(home: Path) -> Iterator[Dashboard]:
 
 @pytest.fixture(scope="module")
 def filled(home: Path, empty: Dashboard, few: list[Purchase]) -> Dashboard:
-    """More than a table shows whole, of two months, and few enough for axe-core to be quick."""
+    """More lines than a table shows whole, and few enough for axe-core to be quick."""
     log = SmallLog(home)
     log.append([*few[:30], *few[-30:]], ship=True)
     log.close()
@@ -49,7 +57,7 @@ def filled(home: Path, empty: Dashboard, few: list[Purchase]) -> Dashboard:
     return empty
 
 
-def shown(page: Page, *texts: str) -> None:
+def say(page: Page, *texts: str) -> None:
     for text in texts:
         expect(page.get_by_text(text).first).to_be_visible()
 
@@ -60,27 +68,115 @@ def choose(page: Page, name: str, option: str) -> None:
     page.keyboard.press("Enter")
 
 
-def accessible(page: Page) -> None:
+def is_accessible(page: Page) -> None:
     assert findings(page) == []
     assert sideways(page) <= 0
 
 
-def test_pages_without_an_order(empty: Dashboard, open_page: Open) -> None:
-    for path, said in zip(PATHS, ("decided", "placed", "event", "decided"), strict=True):
+def test_without_an_order(empty: Dashboard, open_page: Open) -> None:
+    for path, said in zip(PATHS, SAID_WHEN_EMPTY, strict=True):
         page = open_page(empty.url + path)
-        shown(page, f"has been {said} yet" if said != "event" else "has no event yet")
-        accessible(page)
+        say(page, said)
+        is_accessible(page)
         page.close()
 
 
 def test_revenue(filled: Dashboard, open_page: Open) -> None:
     page = open_page(filled.url)
     choose(page, "Orders of a month", "1997-01")
-    shown(page, "The newest")
+    say(page, "The newest 30 of them")
     page.locator(".vega-embed svg").first.wait_for()
-    accessible(page)
+    is_accessible(page)
     page.goto(f"{filled.url}/?by=Day&sums=Running+total")
     page.get_by_role("radio", name="As it was").click()
-    shown(page, "As it was known at")
+    say(page, "As it was known at")
     page.get_by_role("table", name="Revenue by day").wait_for()
-    accessible(page)
+    is_accessible(page)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("", "50 orders shown"),
+        ("?month=1997-99&least=x", "is no month"),
+        ("?customer=99999", "No order is like that"),
+        ("?order=x", "There is no such order"),
+    ],
+)
+def test_orders(filled: Dashboard, open_page: Open, address: str, said: str) -> None:
+    page = open_page(f"{filled.url}/orders{address}")
+    say(page, said)
+    is_accessible(page)
+
+
+def test_an_orders_story(filled: Dashboard, open_page: Open, few: list[Purchase]) -> None:
+    page = open_page(f"{filled.url}/orders?order={few[0].order_id}")
+    page.locator("summary").first.click()
+    say(page, "Causation id")
+    is_accessible(page)
+
+
+def test_health(filled: Dashboard, open_page: Open) -> None:
+    page = open_page(f"{filled.url}/health")
+    choose(page, "Look into a letter", "orders/2/7")
+    say(page, "shop dead-letters send orders/2/7")
+    page.get_by_role("button", name="Run the proof").press("Enter")
+    say(page, "The log has not moved on since.")
+    page.get_by_text("What is proved").click()
+    page.get_by_role("table", name="What is proved").wait_for()
+    is_accessible(page)
+
+
+def test_export_and_the_page_that_it_makes(filled: Dashboard, open_page: Open) -> None:
+    page = open_page(f"{filled.url}/export?export-format=.html")
+    ready = page.get_by_role("button", name="Download revenue")
+    ready.wait_for()
+    is_accessible(page)
+    with page.expect_download() as begun:
+        ready.click()
+    page.set_content(begun.value.path().read_text())
+    page.get_by_role("table", name="Revenue by month").wait_for()
+    assert findings(page) == []
+
+
+def test_what_opens(filled: Dashboard, open_page: Open) -> None:
+    """Lists, calendars, and on a narrow page the menu."""
+    page = open_page(f"{filled.url}/orders", width=WIDTHS[-1])
+    say(page, "50 orders shown")
+    page.get_by_role("combobox", name="State").press("ArrowDown")
+    page.get_by_role("option", name="Accepted").first.wait_for()
+    assert findings(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Choose date").first.press("Enter")
+    page.get_by_role("grid").first.wait_for()
+    assert findings(page) == []
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", PATHS)
+def test_the_tab_key(filled: Dashboard, open_page: Open, path: str, width: int) -> None:
+    page = open_page(filled.url + path, width=width)
+    page.get_by_text(LAST_ON[path]).first.wait_for()
+    controls, reached, unmarked = by_tab_key(page)
+    assert reached == controls
+    assert unmarked == []
+
+
+def test_databases_that_are_away(filled: Dashboard, open_page: Open, home: Path) -> None:
+    log = open_log(home / "databases" / "event_log.sqlite")
+    put_unreadable(log, accepted("x", "1997-01-07", 99))
+    log.close()
+    pages = [open_page(filled.url + path) for path in PATHS]
+    say(pages[0], "The report stops before position")
+    for page in pages[1:]:
+        page.get_by_role("heading", level=1).wait_for()
+    away = home / "away"
+    (home / "databases").rename(away)
+    try:
+        for page in pages:
+            say(page, "is not there any more")
+            is_accessible(page)
+            page.close()
+    finally:
+        away.rename(home / "databases")
