@@ -51,7 +51,7 @@ def drawn(found: Report, by: By) -> str:
         for outcome, colour in zip(OUTCOMES, COLOURS, strict=True)
     )
     return (
-        f'<figure><figcaption>{keys}</figcaption><div role="img" '
+        f'<figure><figcaption>{keys}</figcaption><div role="img" tabindex="0" '
         f'aria-label="Accepted and declined amounts by {by.value}; the table below has them">'
         f"{svg}</div></figure>"
     )

@@ -4,6 +4,7 @@ One dashboard is first empty, then has data, then loses its databases; each page
 looked at in both widths and schemes.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,8 +129,9 @@ def test_health(filled: Dashboard, open_page: Open) -> None:
 
 
 def test_export_and_the_page_that_it_makes(filled: Dashboard, open_page: Open) -> None:
-    page = open_page(f"{filled.url}/export?export-format=.html")
-    ready = page.get_by_role("button", name="Download revenue")
+    page = open_page(f"{filled.url}/export")
+    page.get_by_role("radio", name="Page").click()
+    ready = page.get_by_role("button", name=re.compile(r"^Download revenue.*\.html$"))
     ready.wait_for()
     is_accessible(page)
     with page.expect_download() as begun:
