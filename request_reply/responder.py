@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 
@@ -155,6 +156,13 @@ class Responder:
         ]
         if replies:
             try:
+                # Whoever is told elsewhere is told after it stands where it is read back after a
+                # restore (`services.learning`): topics of others may lose it.
+                if elsewhere := [each for each in replies if each.topic != PAYMENT_REPLIES]:
+                    kept = [
+                        replace(each, topic=PAYMENT_REPLIES, partition=None) for each in elsewhere
+                    ]
+                    self._publisher.publish(kept)
                 self._publisher.publish(replies)
             except RecordsRefused as error:
                 # The decisions stand; who asks again is told again.
