@@ -34,6 +34,10 @@ _SIDEWAYS = """() => {
     return main.scrollWidth - main.clientWidth;
 }"""
 
+_BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}
+_HAS_BACKGROUND = """wanted => wanted ===
+    getComputedStyle(document.querySelector('.stApp') ?? document.body).backgroundColor"""
+
 _DRAWN = "!document.querySelector('[data-testid=stSkeleton]')"
 
 # A radio stands for its group: arrows lead to the others. What is inert or hidden is no control.
@@ -89,6 +93,7 @@ def _found(page: Page, width: int, scheme: str) -> Iterator[str]:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function(_DRAWN)
+    page.wait_for_function(_HAS_BACKGROUND, arg=_BACKGROUNDS[scheme])
     page.evaluate(_STILL)
     for broken in _AXE.run(page, options=_OPTIONS[scheme]).response["violations"]:
         if broken["id"] in UPSTREAM:
