@@ -71,11 +71,15 @@ def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
     return len(rows)
 
 
-def waiting(database: Database) -> int:
+def depth(connection: Connection) -> int:
     """How many records wait to be published."""
+    return int(connection.scalar(select(func.count()).select_from(_outbox).where(waits)) or 0)
+
+
+def waiting(database: Database) -> int:
+    """How many records wait to be published; nobody waits for the database."""
     with database.reading() as connection:
-        count = connection.scalar(select(func.count()).select_from(_outbox).where(waits))
-    return int(count or 0)
+        return depth(connection)
 
 
 def set_aside(connection: Connection) -> Sequence[str]:
@@ -136,9 +140,8 @@ class Relay:
 
     def _try_again(self) -> None:
         """Let what was set aside wait again: its topic may take more by now."""
-        with self._database.reading() as connection:
-            if not set_aside(connection):
-                return
+        if not self._database.read(set_aside):
+            return
         self._database.in_transaction(
             lambda connection: connection.execute(
                 update(_outbox).where(_is_refused).values(refused=None)
@@ -148,7 +151,7 @@ class Relay:
     def _publish_batch(self) -> int | None:
         """Publish a batch and say how many records of it are out; `None` where none waits."""
         with self._database.alone("relay", within=self._held_for):
-            rows = self._next()
+            rows = self._database.read(self._next)
             if not rows:
                 return None
             refused: Mapping[int, str] = {}
@@ -173,15 +176,14 @@ class Relay:
             )
         return len(published)
 
-    def _next(self) -> Sequence[Row[Any]]:
+    def _next(self, connection: Connection) -> Sequence[Row[Any]]:
         sized = [_outbox.c.key, _outbox.c.headers, _outbox.c.body]
-        with self._database.reading() as connection:
-            last = end_of_batch(connection, _outbox.c.id, sized, waits, self._batch)
-            if last is None:
-                return []
-            return connection.execute(
-                select(_outbox).where(waits, _outbox.c.id <= last).order_by(_outbox.c.id)
-            ).all()
+        last = end_of_batch(connection, _outbox.c.id, sized, waits, self._batch)
+        if last is None:
+            return []
+        return connection.execute(
+            select(_outbox).where(waits, _outbox.c.id <= last).order_by(_outbox.c.id)
+        ).all()
 
 
 def _mark(published: Sequence[int], refused: Mapping[int, str], connection: Connection) -> None:

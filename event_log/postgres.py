@@ -8,11 +8,18 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from domain.errors import StoreError
 from event_log.addresses import parts_of, shown
+from event_log.conditions import (
+    LOCK_NOT_AVAILABLE,
+    OF_A_STANDBY,
+    QUERY_CANCELED,
+    passes_in_postgres,
+    sqlstate,
+)
 from event_log.holding import process_name
 from event_log.revisions import unnumbered
 
@@ -28,7 +35,6 @@ A process that was stopped in its midst finds the connection gone, and does its 
 """
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_LOCK_NOT_AVAILABLE = "55P03"
 _OF_ITS_OWN = {"reading": True, "isolation_level": "AUTOCOMMIT"}
 _WRITING = "write"
 _OPEN = "open"
@@ -50,17 +56,6 @@ WHERE locktype = 'advisory' AND granted AND objsubid = 1
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND classid = CAST(%(high)s AS oid) AND objid = CAST(%(low)s AS oid)
 LIMIT 1
-"""
-
-_PASSING = (
-    *("08", "25006", "25P03", "40001", "40P01", "53", "55P03"),
-    *("57P01", "57P02", "57P03", "58030"),
-)
-"""What may be over in a moment, by the beginning of its SQLSTATE.
-
-A lost connection, a standby that is to take over, a transaction that stood still for too long, a
-serialization failure, a deadlock, no room (disk, memory, connections), a lock that was waited for,
-a server that ends or starts, a failing disk.
 """
 
 
@@ -136,6 +131,7 @@ class PostgresSchema:
         # Before SQLAlchemy asks the server how it does things.
         event.listen(engine, "connect", open_session, insert=True)
         event.listen(engine, "begin", self._begin)
+        event.listen(engine, "handle_error", _leave_a_standby)
         return engine
 
     def is_open_elsewhere(self, connection: Connection) -> bool:
@@ -171,18 +167,12 @@ class PostgresSchema:
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""
-        if not isinstance(error, DBAPIError):
-            return False
-        state = getattr(error.orig, "sqlstate", None)
-        if state is None:
-            # No answer from the server: it is away, or takes no more connections.
-            return isinstance(error, OperationalError)
-        return bool(state.startswith(_PASSING))
+        return passes_in_postgres(error)
 
     def blocker(self, engine: Engine, error: BaseException) -> str | None:
         """Who holds the lock that was waited for; `None` where it was none, or nobody knows."""
-        state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        return self.holder(engine, _WRITING) if state == _LOCK_NOT_AVAILABLE else None
+        waited = sqlstate(error) in (LOCK_NOT_AVAILABLE, QUERY_CANCELED)
+        return self.holder(engine, _WRITING) if waited else None
 
     @contextmanager
     def alone(self, engine: Engine, purpose: str, *, within: float) -> Iterator[bool]:
@@ -262,6 +252,12 @@ def _refuse_standby(connection: Connection) -> NoReturn:
     raise InternalError(None, None, ReadOnlySqlTransaction(_STANDBY))
 
 
+def _leave_a_standby(met: ExceptionContext) -> None:
+    # Else the pool would give the same connection again, long after another server has taken over.
+    if sqlstate(met.original_exception) in OF_A_STANDBY:
+        met.is_disconnect = True
+
+
 def _take(connection: Connection, key: int, within: float) -> bool:
     if within <= 0:
         return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({key})").scalar())
@@ -272,7 +268,7 @@ def _take(connection: Connection, key: int, within: float) -> bool:
             f"SELECT set_config('lock_timeout', '{milliseconds}ms', true), pg_advisory_lock({key})"
         )
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         return False
     return True

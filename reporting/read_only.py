@@ -32,14 +32,18 @@ _SCHEMA = (
 class ReadOnlyDatabase(Database):
     """A database that this process neither creates nor changes.
 
+    Nobody waits for one that is away or locked: there is a next look soon, or somebody who is told.
     Every reading of a SQLite database opens the file anew, so that one that is moved away, or
     replaced, is noticed. Looks into a Postgres schema share the connections of the process.
     """
+
+    _within = 0.0
 
     def __init__(self, place: Place) -> None:
         """Look at `place`, where there need not be anything yet."""
         # The base class would make the database and its tables: all of its set-up is replaced.
         self.place = place
+        self._waiting = set()
         if isinstance(place, Path):
             self.backend = SqliteFile(place)
             self.engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
