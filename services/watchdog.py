@@ -14,7 +14,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.errors import AccessDenied, BrokerError, ForeignTopic, NotLetIn
+from domain.errors import AccessDenied, BrokerError, ForeignTopic, NotLetIn, StoreError
 from domain.principals import Principal
 from domain.progress import Standing, Wait, Watch
 from event_log.database import Database
@@ -44,7 +44,7 @@ or says what is wrong.
 """
 
 STALLED_AFTER_SECONDS = 90.0
-"""How long a partition may stand still; longer than a database that is locked is tried again."""
+"""How long a partition may stand still."""
 
 LOOK_EVERY_SECONDS = 5.0
 
@@ -79,8 +79,9 @@ class Watchdog:
 
     It also ends one that may not do any more what it must, or whose password was changed.
 
-    While broker or database don't answer there is no verdict, and time starts anew; the log says so
-    once, also for a service whose own client waits in silence.
+    While broker or database don't answer, or the service waits for its database, there is no
+    verdict, and time starts anew; the log says so once, also for a service whose own client waits
+    in silence.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Watchdog:
         stalled_after: float = STALLED_AFTER_SECONDS,
         end: Callable[[int], None] = os._exit,
         handled: Handled = next_offsets,
+        waits: Callable[[], bool] | None = None,
     ) -> None:
         """Prepare the thread.
 
@@ -103,7 +105,9 @@ class Watchdog:
             stalled_after: seconds that a partition may have records and not move.
             end: ends the process with an exit code.
             handled: reads from the database how far the service has come.
+            waits: whether the service waits for a database at this moment; else asks `database`.
         """
+        self._waits = waits or (lambda: database.is_waited_for)
         self._service = service
         self._database = database
         self._topics = tuple(topics)
@@ -138,6 +142,9 @@ class Watchdog:
                 require()
             seen = self._standings()
             self._watch = self._watch.look(seen, now, BLIND_AFTER_SECONDS)
+            if self._waits():
+                # It says so itself, and goes on by itself.
+                self._watch = Watch()
             stuck = self._watch.stuck(now, self._limit)
         except (AccessDenied, NotLetIn) as error:
             if not self._stopped.is_set():
@@ -151,7 +158,7 @@ class Watchdog:
                 logging.shutdown()
                 self._end(EXIT_FOREIGN)
             return
-        except (BrokerError, SQLAlchemyError, OSError) as error:
+        except (BrokerError, StoreError, SQLAlchemyError, OSError) as error:
             if self._sees:
                 _log.warning("%s: not known whether it gets on: %s", self._service, error)
             self._watch, self._sees = Watch(), False
