@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +19,10 @@ from time import monotonic, process_time
 from typing import Any
 
 import uvloop
+from faust.types import TP
 
 from domain.errors import BrokerError, ForeignTopic, OffsetGap
+from event_log.inbox import next_offsets
 from services.batch import Service
 from services.topic_lives import EXIT_FOREIGN, TopicLives
 from services.watchdog import STALLED_AFTER_SECONDS, watched
@@ -34,6 +37,7 @@ from transport.cluster import ClusterView
 from transport.local_broker.interrupts import Interrupts
 from transport.records import Record
 from transport.servers import Servers
+from transport.throttling import throttled
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
@@ -186,6 +190,8 @@ class Worker:
         try:
             # Not by the batches' thread: a broker that is slow to answer must not hold them up.
             ends = await loop.run_in_executor(None, self._cluster.ends, topics)
+            if throttled():
+                assigned = await self._passed_by(assigned)
             busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
             take = partial(self.intake.take_left, assigned, ends, busy=busy)
             await loop.run_in_executor(self._thread, take)
@@ -193,6 +199,18 @@ class Worker:
             _log.info("%s: not known whether records were left: %s", self._service.name, error)
         except Exception:  # noqa: BLE001 whatever it was
             self._give_up("what was left")
+
+    async def _passed_by(self, assigned: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """The partitions in which Faust's client is beyond what is handled.
+
+        Where the broker makes it wait, others are only late: to read them directly would read them
+        twice, and what is read so is taken from the client's share.
+        """
+        consumer = self.app.consumer
+        places = [(place, await consumer.position(TP(*place))) for place in assigned]
+        with self._service.database.reading() as connection:
+            handled = next_offsets(connection)
+        return [place for place, at in places if (at or 0) > handled.get(place, 0)]
 
     async def _take_what_was_passed_over(self) -> None:
         """Read at once what Faust's client can't read: it won't come by itself."""
