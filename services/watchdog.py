@@ -116,6 +116,7 @@ class Watchdog:
         self._handled = handled
         self._required: list[Callable[[], None]] = []
         self._watch: Watch[TopicPartition] = Watch()
+        self._positions: Mapping[TopicPartition, int] = {}
         self._sees = True
         self._throttled = False
         self._stopped = threading.Event()
@@ -179,9 +180,17 @@ class Watchdog:
 
     def _standings(self) -> dict[TopicPartition, Standing]:
         ends = self._cluster.ends(self._topics)
+        before = self._positions
         with self._database.reading() as connection:
-            handled = self._handled(connection)
-        return self._cluster.standings(ends, handled)
+            self._positions = handled = self._handled(connection)
+        # Counting reads the records: where the service gets on, it is enough to count offsets.
+        still = {
+            place: end for place, end in ends.items() if handled.get(place) == before.get(place)
+        }
+        return {
+            **{place: Standing(end, handled.get(place, 0)) for place, end in ends.items()},
+            **self._cluster.standings(still, handled),
+        }
 
     def _say_throttled(self) -> None:
         before, self._throttled = self._throttled, throttled()

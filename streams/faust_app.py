@@ -9,14 +9,11 @@ import faust
 from yarl import URL
 
 from streams.bounded import BoundedApp
-from streams.lean import EagerTransport, QuietMonitor
+from streams.lean import STOPS_WITHIN_SECONDS, EagerTransport, QuietMonitor
 from transport.bounds import FETCHED_BYTES
 from transport.servers import MECHANISM, SecuredServers, Servers, tls_context
 
 _log = logging.getLogger(__name__)
-
-FAUST_STOPS_WITHIN_SECONDS = 5.0
-"""How long Faust may take to stop; without a broker it would take a minute."""
 
 
 class FaustWorker(faust.Worker):
@@ -34,14 +31,14 @@ class FaustWorker(faust.Worker):
     async def stop(self) -> None:
         """Stop, or go on without having stopped."""
         stopping = asyncio.ensure_future(super().stop())
-        done, _ = await asyncio.wait({stopping}, timeout=FAUST_STOPS_WITHIN_SECONDS)
+        done, _ = await asyncio.wait({stopping}, timeout=STOPS_WITHIN_SECONDS)
         for each in done:
             each.result()
         if not done:
             _log.warning(
                 "Faust did not stop within %g s and is left behind; the broker takes this process "
                 "out of its group by itself",
-                FAUST_STOPS_WITHIN_SECONDS,
+                STOPS_WITHIN_SECONDS,
             )
 
 

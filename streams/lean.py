@@ -13,6 +13,7 @@ from typing import Any
 from faust import Event, Schema
 from faust.sensors.monitor import Monitor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from mode.threads import ServiceThread, WorkerThread
 
 from transport.throttling import note_throttling
 
@@ -37,6 +38,24 @@ async def _awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
+STOPS_WITHIN_SECONDS = 5.0
+"""How long Faust may take to stop; without a broker it would take a minute."""
+
+
+class _LeftBehind(WorkerThread):
+    """A thread of Faust's that nobody waits for where it can't stop.
+
+    Asked to stop while it starts, it may never do so; the process's end would wait for it.
+    """
+
+    def __init__(self, service: ServiceThread, **named: Any) -> None:
+        super().__init__(service, **named)
+        self.daemon = True
+
+    def stop(self) -> None:
+        self.is_stopped.wait(STOPS_WITHIN_SECONDS)
+
+
 class CommittedConsumerThread(AIOKafkaConsumerThread):
     """Faust's client thread, reading only what is committed.
 
@@ -44,6 +63,8 @@ class CommittedConsumerThread(AIOKafkaConsumerThread):
     (`_create_worker_consumer` in faust/transport/drivers/aiokafka.py). Its client keeps the level
     until it starts.
     """
+
+    Worker = _LeftBehind
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

@@ -5,16 +5,18 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
 )
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from domain.errors import UnsafeTopic
 from domain.topic_settings import unsafe
 from transport.clients import admin_client
 from transport.servers import Servers
-from transport.topics import topic_config
+from transport.topics import is_unknown, topic_config
 from transport.trouble import Tried, trouble
 
 TIMEOUT_SECONDS = 10.0
@@ -117,9 +119,20 @@ def _settings(servers: Servers, topics: Iterable[str]) -> dict[str, dict[str, st
     asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
     if not asked:
         return {}
+    # Of several brokers one may not have heard yet of a topic that another one just made.
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: is_unknown(error.__cause__)),
+        wait=wait_fixed(0.1),
+        stop=stop_after_delay(TIMEOUT_SECONDS),
+        reraise=True,
+    )
+    return retrying(_described, servers, admin_client(servers), asked)
+
+
+def _described(
+    servers: Servers, admin: AdminClient, asked: list[ConfigResource]
+) -> dict[str, dict[str, str]]:
     found = {}
-    # One that nobody holds gives up what it was asked.
-    admin = admin_client(servers)
     answers = admin.describe_configs(asked, request_timeout=TIMEOUT_SECONDS)
     for each, answer in answers.items():
         try:

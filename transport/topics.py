@@ -174,12 +174,13 @@ def partitions_of(
         try:
             found[topic] = len(answer.result(timeout).partitions)
         except (KafkaException, TimeoutError) as error:
-            if not _is_unknown(error):
+            if not is_unknown(error):
                 raise trouble(servers, what, error, Tried("DESCRIBE", topic)) from error
     return found
 
 
-def _is_unknown(error: Exception) -> bool:
+def is_unknown(error: BaseException | None) -> bool:
+    """Whether a client says by this that a topic isn't there."""
     unknown = KafkaError.UNKNOWN_TOPIC_OR_PART
     return isinstance(error, KafkaException) and error.args[0].code() == unknown
 

@@ -32,6 +32,7 @@ class Cluster:
     end: int | None = 10
     readable: bool = True
     asked: int = 0
+    counted: list[int] = field(default_factory=list)
 
     def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         assert list(topics) == [ORDERS]
@@ -43,6 +44,7 @@ class Cluster:
         self, ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, Standing]:
         self.asked += 1
+        self.counted.append(len(ends))
         records = None if self.readable else 0
         return {
             place: Standing(end, positions.get(place, 0), records) for place, end in ends.items()
@@ -302,3 +304,13 @@ def _insert(database: Database, *rows: dict[str, object]) -> None:
 def _beats(database: Database) -> list[Beat]:
     with database.reading() as connection:
         return beats(connection, "order")
+
+
+def test_records_are_counted_only_where_it_stands_still(under_watch: Watched) -> None:
+    """Counting reads them: six partitions with thousands each, every five seconds."""
+    under_watch.look(0)
+    for moment in (5, 10):
+        under_watch.move(moment)
+        under_watch.look(moment)
+    under_watch.look(15)
+    assert under_watch.cluster.counted == [1, 0, 0, 1]

@@ -14,7 +14,7 @@ from domain.errors import BrokerError
 from transport.local_broker.interrupts import Interrupts
 from transport.local_broker.jars import KAFKA_VERSION, Progress, fetch_jars
 from transport.local_broker.java import Jvm, forget_recorded, java_environment, java_executable
-from transport.local_broker.log_tail import LogTail
+from transport.local_broker.log_tail import HELD, LogTail
 from transport.local_broker.ports import Ports, choose_ports, load_ports, save_ports
 from transport.local_broker.process import MAIN_CLASS, ProcessRecord, end, has_ended
 from transport.local_broker.readiness import prove, reach
@@ -203,7 +203,9 @@ class LocalBroker:
     ) -> None:
         def still_alive() -> None:
             if has_ended(process):
-                reason = tail.reason() or "the last lines of its log say more"
+                # One that reads what another is writing may well call it damaged.
+                reason = HELD if self._storage.held() else tail.reason()
+                reason = reason or "the last lines of its log say more"
                 raise BrokerError(
                     f"Kafka ended while it started: {reason}. Its log is {self._kafka_log}:\n"
                     f"{tail.last_lines()}"

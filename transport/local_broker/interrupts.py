@@ -37,8 +37,9 @@ class Interrupts:
             signal.signal(number, handler)  # type: ignore[arg-type]  # as signal() gave it
         self._before.clear()
 
+    @staticmethod
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held() -> Iterator[None]:
         """Inside, a signal waits; it is raised at the end, unless something else is raised."""
         Interrupts._held += 1
         try:
@@ -47,7 +48,7 @@ class Interrupts:
             Interrupts._held -= 1
         if not Interrupts._held and Interrupts._pending is not None:
             number, Interrupts._pending = Interrupts._pending, None
-            self._raise(number)
+            Interrupts._raise(number)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if Interrupts._held:

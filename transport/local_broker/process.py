@@ -3,11 +3,15 @@
 import contextlib
 import json
 import os
+import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from transport.local_broker.interrupts import Interrupts
 from transport.local_broker.whole_file import write_whole
 
 MAIN_CLASS = "kafka.Kafka"
@@ -91,3 +95,36 @@ def end(process: psutil.Process, patience: float) -> bool:
                 return ask == process.terminate
             time.sleep(_POLL)
     return False
+
+
+def run_to_its_end(
+    command: Sequence[str], timeout: float, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a program, and keep what it says.
+
+    As `subprocess.run`, which leaves its child behind when a signal's handler raises just when the
+    child was born.
+
+    Args:
+        command: the program and its arguments.
+        timeout: seconds that it has.
+        options: those of `subprocess.Popen`.
+
+    Raises:
+        TimeoutExpired: it took longer, and was killed.
+        OSError: it can't be run.
+    """
+    child: subprocess.Popen[str] | None = None
+    try:
+        with Interrupts.held():
+            child = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+            )
+        out, err = child.communicate(timeout=timeout)
+    except BaseException:
+        with Interrupts.held():
+            if child is not None:
+                child.kill()
+                child.communicate()
+        raise
+    return subprocess.CompletedProcess(command, child.returncode, out, err)

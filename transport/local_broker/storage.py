@@ -1,6 +1,7 @@
 """The broker's data directory: which cluster it belongs to, and whether it is formatted."""
 
 import base64
+import fcntl
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from domain.errors import BrokerError
 from transport.local_broker.java import Jvm, java_environment
+from transport.local_broker.process import run_to_its_end
 from transport.local_broker.whole_file import write_whole
 from transport.private_files import UMASK
 
@@ -94,15 +96,7 @@ class Storage:
             options=options,
         )
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                env=java_environment(),
-                text=True,
-                timeout=FORMAT_WITHIN,
-                check=False,
-                umask=UMASK,
-            )
+            done = run_to_its_end(command, FORMAT_WITHIN, env=java_environment(), umask=UMASK)
         except subprocess.TimeoutExpired as error:
             raise BrokerError(
                 f"Kafka's data directory {self.data} couldn't be formatted within "
@@ -111,6 +105,17 @@ class Storage:
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip())[-1000:]
             raise BrokerError(f"Kafka's data directory {self.data} couldn't be formatted: {said}")
+
+    def held(self) -> bool:
+        """Whether another process holds the data directory by Kafka's own lock."""
+        try:
+            with (self.data / ".lock").open("rb+") as lock:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def _formatted_for(self) -> str | None:
         try:
