@@ -353,7 +353,7 @@ class TestCommand:
         whole = f"{len(told):,} orders of "
         commands = (
             ("report",),
-            ("report", "--at-position", "300", "--json"),
+            ("report", "--at-position", str(told[0].position), "--json"),
             ("report", "--compare-to", "0"),
             ("export", str(tmp_path / "revenue.csv")),
         )
