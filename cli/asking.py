@@ -9,13 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event
 
 from filelock import FileLock, Timeout
 
-from cli.composition import order_service, publisher, topic_lives, wait_for_topics
+from cli.composition import (
+    order_service,
+    publisher,
+    topic_lives,
+    until_open,
+    wait_for_topics,
+)
 from cli.console import progress_bar
 from cli.place import Placed, placing, read_purchases
 from cli.settings import Settings
@@ -76,7 +83,7 @@ def desk(settings: Settings, trace: Trace | None = None) -> Iterator[Desk]:
         StoreError: the order service's database can't be used, or is not of these topics.
     """
     servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
-    orders = order_service(settings)
+    orders = until_open(partial(order_service, settings), "order's database")
     orders.database.bind_to_cluster(cluster)
     lives = topic_lives("order", servers, orders.database)
     lives.bind()

@@ -2,23 +2,17 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
-)
 
 from cli.settings import Settings
-from domain.errors import AccessDenied, BrokerError, NotLetIn, StoreError
+from domain.errors import BrokerError, NotLetIn, StoreError
 from domain.principals import Principal
-from event_log.database import Database, Place, reason
+from event_log.database import RETRY_FOR_SECONDS, Database, Place, reason
 from event_log.log import last_position
 from event_log.outbox import Publishes, Relay
 from reporting.projector import ProjectedRow, catch_up, open_projections, position
@@ -39,6 +33,7 @@ from transport.access import kept_for, learned_by
 from transport.clients import Publisher, cluster_id
 from transport.local_broker.broker import LocalBroker
 from transport.private_files import make_folder
+from transport.retrying import may_pass, until_it_works
 from transport.rights import require_rights
 from transport.servers import SecuredServers, Servers
 from transport.topic_settings import Keeping, require_safe
@@ -50,6 +45,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
+Opened = TypeVar("Opened")
 
 
 def order_service(settings: Settings) -> OrderService:
@@ -152,20 +148,20 @@ def wait_for_topics(
         UnsafeTopic: the settings of a topic that `who` reads can lose records.
         BrokerError: it did not within `seconds`.
     """
-    for attempt in Retrying(
-        retry=retry_if_exception(_may_pass),
-        wait=wait_random_exponential(multiplier=0.3, max=5),
-        stop=stop_after_delay(seconds),
-        before_sleep=_say_why,
-        reraise=True,
-    ):
-        with attempt:
-            servers = bootstrap_servers(settings)
-            cluster = cluster_id(servers, timeout=10)
-            require_rights(servers, who, settings.reply_topics)
-            require_safe(servers, kept_for(who), keeping(settings))
-            return servers, cluster
-    raise AssertionError("unreachable: the loop returns or raises")
+
+    def ask() -> tuple[Servers, str]:
+        servers = bootstrap_servers(settings)
+        cluster = cluster_id(servers, timeout=10)
+        require_rights(servers, who, settings.reply_topics)
+        require_safe(servers, kept_for(who), keeping(settings))
+        return servers, cluster
+
+    return until_it_works(
+        ask,
+        "the broker can't be worked with",
+        lambda error: may_pass(error) and not isinstance(error, NotLetIn),
+        within=seconds,
+    )
 
 
 def keeping(settings: Settings) -> Keeping:
@@ -182,16 +178,6 @@ def learned(name: str) -> tuple[str, ...]:
 def topic_lives(name: str, servers: Servers, database: Database) -> TopicLives:
     """The topics of a service, to be compared with what its database knows of them."""
     return TopicLives(servers, database, name, READS[name], learned(name))
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, BrokerError) and not isinstance(error, NotLetIn | AccessDenied)
-
-
-def _say_why(state: RetryCallState) -> None:
-    telemetry().retried("broker")
-    why = state.outcome.exception() if state.outcome else ""
-    _log.warning("waiting for the broker: %s", why)
 
 
 def publisher(servers: Servers) -> Publishes:
@@ -214,7 +200,8 @@ def worker(
     # Faust, which is a third of the start of any command, is for those who work by it.
     from streams.worker import Worker, WorkerSettings
 
-    service = SERVICES[name](settings)
+    service = until_open(partial(SERVICES[name], settings), f"{name}'s database", float("inf"))
+    service.database.be_patient()
     servers, cluster = wait_for_topics(settings, Principal(name))
     service.database.bind_to_cluster(cluster)
     lives = topic_lives(name, servers, service.database)
@@ -232,6 +219,22 @@ def worker(
         relay,
         lives,
     )
+
+
+def until_open(open_it: Callable[[], Opened], whose: str, within: float | None = None) -> Opened:
+    """What `open_it` opens; a database that is away or locked is waited for.
+
+    Args:
+        open_it: opens databases.
+        whose: what they are called.
+        within: seconds after which that is given up; else a minute.
+
+    Raises:
+        StoreAway: it is given up.
+        StoreError: a database can't be used.
+    """
+    seconds = RETRY_FOR_SECONDS if within is None else within
+    return until_it_works(open_it, f"{whose} can't be opened", within=seconds)
 
 
 def open_report(settings: Settings) -> tuple[Database, Database]:

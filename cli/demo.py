@@ -2,13 +2,14 @@
 
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from cli.asking import Style, ask_all
 from cli.broker import ensure_broker
-from cli.composition import PROJECTOR, open_report
+from cli.composition import PROJECTOR, open_report, until_open
 from cli.console import err, out
 from cli.dashboard import first_free, page_url
 from cli.place import Placed, place
@@ -100,7 +101,7 @@ def _start_services(
 
 
 def _print_report(settings: Settings) -> None:
-    log, projections = open_report(settings)
+    log, projections = until_open(partial(open_report, settings), "log and projections")
     found = in_its_currency(report(projections, settings.currency))
     for each in (found, *found.others):
         out.print(table(each, By.MONTH))

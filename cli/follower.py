@@ -38,6 +38,11 @@ class Follower(threading.Thread):
         if self.is_alive():
             self.join(seconds)
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits at this moment for the projections, to write them."""
+        return self._open is not None and self._open.is_waited_for
+
     def run(self) -> None:
         """Follow; trouble with a database is said once, and tried again."""
         said = ""

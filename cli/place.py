@@ -5,20 +5,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from cli.composition import order_service, publisher, topic_lives, wait_for_topics
+from cli.composition import (
+    order_service,
+    publisher,
+    topic_lives,
+    until_open,
+    wait_for_topics,
+)
 from cli.console import progress_bar
 from cli.settings import Settings
 from domain.contracts import NewOrder
-from domain.errors import PurchaseFileError, PurchaseLineError, StoreError
+from domain.errors import PurchaseFileError, PurchaseLineError, StoreHeld
 from domain.principals import Principal
 from domain.purchase_changes import changes, refuse_other_purchases
 from domain.purchases import PurchaseFile, data_set_named
 from event_log.outbox import Relay
-from services.order import OrderService
+from services.order import OrderService, ids_of
 
 CHUNK = 1000
 """Orders in one transaction."""
@@ -105,6 +112,7 @@ def placing(service: OrderService, file: Path, purchases: Purchases) -> Iterator
     Raises:
         PurchaseFileError: some are gone and others are new, so that nobody knows whether those are
             new; or another process places purchases under this name.
+        StoreError: the database can't be used.
     """
     data_set = purchases.data_set
     # A name of any letters and length is no part of a file's name.
@@ -112,11 +120,13 @@ def placing(service: OrderService, file: Path, purchases: Purchases) -> Iterator
     with ExitStack() as stack:
         try:
             stack.enter_context(service.database.alone(lock))
-        except StoreError as error:
+        except StoreHeld as error:
             raise PurchaseFileError(
                 f"purchases of {data_set!r} are being placed by another process: wait for its end"
             ) from error
-        found = changes(data_set, purchases.lines, service.ids_of(data_set))
+        found = service.database.read(
+            lambda connection: changes(data_set, purchases.lines, ids_of(connection, data_set))
+        )
         refuse_other_purchases(f"purchase file {file}", data_set, found, purchases.lines)
         yield found.gone_count
 
@@ -148,7 +158,7 @@ def place(
     purchases = read_purchases(file, settings.currency, data_set)
     orders = purchases.orders[:limit]
     servers, cluster = wait_for_topics(settings, Principal.ORDER, seconds=10)
-    service = order_service(settings)
+    service = until_open(partial(order_service, settings), "order's database")
     service.database.bind_to_cluster(cluster)
     topic_lives("order", servers, service.database).bind()
     relay = Relay(service.database, publisher(servers))

@@ -4,10 +4,11 @@ import logging
 import signal
 import sys
 import threading
+from functools import partial
 
 from sqlalchemy import Connection
 
-from cli.composition import PROJECTOR
+from cli.composition import PROJECTOR, until_open
 from cli.follower import Follower
 from cli.settings import Settings
 from reporting.progress import LogView
@@ -43,7 +44,9 @@ def run_projector(settings: Settings) -> None:
     _log.setLevel(logging.INFO)
     log, projections = settings.database("event_log"), settings.database("report")
     # What can't be mended by waiting is said before anything runs.
-    open_projections(projections).close()
+    until_open(
+        partial(open_projections, projections), "the projections", within=float("inf")
+    ).close()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -55,6 +58,7 @@ def run_projector(settings: Settings) -> None:
         LogView(log),
         settings.stalled_after,
         handled=_handled,
+        waits=lambda: follower.waits,
     )
     with beating(projections, PROJECTOR), watchdog:
         follower.start()

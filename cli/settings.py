@@ -20,8 +20,9 @@ from pydantic_settings import (
 from domain.errors import ShopError, StoreError
 from domain.house_accounts import HouseAccounts
 from domain.money import MAX_MINOR_UNITS, MINOR_UNITS, parse_amount, unknown_currency
+from event_log.addresses import has_password
 from event_log.database import Place
-from event_log.postgres import PostgresSchema, has_password, with_password
+from event_log.postgres import PostgresSchema
 from services.watchdog import STALLED_AFTER_SECONDS
 
 Divisor = Annotated[int, Field(ge=1)]
@@ -239,10 +240,9 @@ class Settings(BaseSettings):
         """Where a service's own database is."""
         if self.database_url is None:
             return self.home / "databases" / f"{name}.sqlite"
-        if self.database_password is None:
-            return PostgresSchema(self.database_url, name)
-        secret = self.database_password.get_secret_value()
-        return PostgresSchema(with_password(self.database_url, secret), name)
+        secret = self.database_password
+        password = None if secret is None else secret.get_secret_value()
+        return PostgresSchema(self.database_url, name, password)
 
     def house_accounts(self) -> HouseAccounts:
         """The rules that give every customer number an account.

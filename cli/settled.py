@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
-from cli.composition import SERVICES, open_report, order_service
+from cli.composition import SERVICES, open_report, order_service, until_open
 from cli.console import progress_bar
 from cli.settings import Settings
 from domain.errors import ShopError
 from event_log.database import Database
 from event_log.inbox import next_offsets
-from event_log.outbox import waiting
+from event_log.outbox import depth
 from reporting.projector import catch_up
 from services.recorder import RecorderService
 from transport.cluster import ClusterView
@@ -40,9 +41,12 @@ def wait_until_settled(
         ShopError: nothing moved for too long; the message says what is left.
     """
     patience = 2 * settings.stalled_after + 60 if stalled_after is None else stalled_after
-    orders = order_service(settings)
-    services = {name: make(settings) for name, make in SERVICES.items()}
-    log, projections = open_report(settings)
+    orders = until_open(partial(order_service, settings), "order's database")
+    services = {
+        name: until_open(partial(make, settings), f"{name}'s database")
+        for name, make in SERVICES.items()
+    }
+    log, projections = until_open(partial(open_report, settings), "log and projections")
     cluster = ClusterView(servers)
     known = orders.known_orders()
     last: object = None
@@ -52,7 +56,7 @@ def wait_until_settled(
         while True:
             check()
             open_now = orders.open_orders()
-            outboxes = {name: waiting(service.database) for name, service in services.items()}
+            outboxes = {name: service.database.read(depth) for name, service in services.items()}
             settled = not open_now and not any(outboxes.values())
             behind = _behind(services["recorder"].database, cluster, by_records=settled)
             bar.update(task, completed=known - open_now)
@@ -75,8 +79,7 @@ def _behind(log: Database, cluster: ClusterView, *, by_records: bool) -> int:
 
     While much is on its way it is enough to count offsets.
     """
-    with log.reading() as connection:
-        handled = next_offsets(connection)
+    handled = log.read(next_offsets)
     ends = cluster.ends(RecorderService.subscriptions)
     if by_records:
         return sum(standing.lag for standing in cluster.standings(ends, handled).values())

@@ -205,10 +205,8 @@ def _with_held_up(settings: Settings, cluster: ClusterView, found: Found, now: d
     Raises:
         BrokerError: the broker doesn't say.
     """
-    # Replies are for who has asked to read.
-    topics = {topic for source in SOURCES.values() if source.group for topic in source.topics}
-    topics.update(DESK_READS)
-    held_up = {_named(place): since for place, since in sorted(cluster.held_up(topics).items())}
+    places = sorted(cluster.held_up(ALL_TOPICS).items())
+    held_up = {_named(place): since for place, since in places}
     limit = timedelta(seconds=settings.stalled_after)
     long = [waits_in_words(name, since) for name, since in held_up.items() if now - since > limit]
     return replace(found, held_up=held_up, troubles=[*found.troubles, *long])

@@ -12,10 +12,10 @@ from importlib.metadata import version
 from time import monotonic
 
 from domain.errors import ShopError
-from event_log.database import on_retry
 from event_log.holding import process_name
-from services.telemetry import Telemetry, telemetry, tell
+from services.telemetry import Telemetry, tell
 from transport.local_broker.interrupts import Interrupts
+from transport.retrying import on_retry
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
@@ -52,14 +52,14 @@ def telling(name: str) -> Iterator[None]:
     _refuse_other_protocols()
     made, close = _set_up(name)
     before = tell(made)
-    on_retry.append(_retried)
+    on_retry.append(made.retried)
     # By default SIGTERM ends a process with no clean-up.
     interrupts = Interrupts()
     try:
         with interrupts:
             yield
     finally:
-        on_retry.remove(_retried)
+        on_retry.remove(made.retried)
         tell(before)
         _within(FLUSH_WITHIN_SECONDS, *close)
 
@@ -126,10 +126,6 @@ def _exports(signal: str) -> bool:
 
 def _unless_set(variable: str, value: int) -> int | None:
     return None if os.environ.get(variable) else value
-
-
-def _retried() -> None:
-    telemetry().retried("database")
 
 
 def _within(seconds: float, *works: Callable[[], None]) -> None:

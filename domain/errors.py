@@ -19,6 +19,9 @@
     │   ├── RecordsRefused     records that the broker will not take, now or later
     │   └── JarError           a jar that can't be downloaded, or isn't the one recorded
     ├── StoreError             a database that can't be used as it is
+    │   ├── StoreAway          a database that can't be used at the moment: it may be in the next
+    │   ├── StoreHeld          what another process is doing to a database, and only one may
+    │   ├── StoreBehind        a database that has less than this process has committed to it
     │   ├── ForeignCluster     a database that was fed by another Kafka cluster
     │   └── ForeignTopic       a topic that was made anew, or lost what was read from it
     ├── UnsafeTopic            a topic whose settings can lose records that nobody has read
@@ -114,6 +117,18 @@ class JarError(BrokerError):
 
 class StoreError(ShopError):
     """A database that can't be used as it is."""
+
+
+class StoreAway(StoreError):
+    """A database that can't be used at the moment: locked, full, ending, starting or not there."""
+
+
+class StoreHeld(StoreError):
+    """Something that only one process may do to a database at a time, and another one does."""
+
+
+class StoreBehind(StoreError):
+    """A database that was put back under a running process, or a standby that lost the tail."""
 
 
 class ForeignCluster(StoreError):

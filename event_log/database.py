@@ -1,40 +1,32 @@
 """Databases: opened safely, written in one transaction at a time, retried while locked."""
 
-import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Dialect, Engine, String, Table, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import BigInteger, Connection, Dialect, String, Table, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
-)
 
-from domain.errors import ForeignCluster, StoreError
+from domain.errors import ForeignCluster, StoreAway, StoreError
 from event_log import revisions
+from event_log.backend import Backend
+from event_log.conditions import is_refusal
 from event_log.holding import still_held
 from event_log.postgres import PostgresSchema
 from event_log.sqlite import SqliteFile
-
-_log = logging.getLogger(__name__)
+from transport.retrying import until_it_works
 
 RETRY_FOR_SECONDS = 60
-
-on_retry: list[Callable[[], None]] = []
-"""Called each time that a transaction is tried again, for whoever counts."""
+"""How long what may pass is waited for, by whoever isn't told to be patient."""
 
 Result = TypeVar("Result")
 
@@ -75,49 +67,25 @@ Place = Path | PostgresSchema
 """Where a database is: a SQLite file, or a schema of a Postgres database."""
 
 
-class Backend(Protocol):
-    """What SQLite and Postgres do each in its own way."""
-
-    @property
-    def reading(self) -> Mapping[str, Any]:
-        """The execution options of a connection that only reads."""
-
-    def connect(self) -> Engine:
-        """An engine whose transactions hold the write lock, unless they are for reading."""
-
-    def claim(self, connection: Connection) -> None:
-        """Make an empty place ready for tables, or refuse one that isn't empty."""
-
-    def is_passing(self, error: BaseException) -> bool:
-        """Whether the same may work in a moment."""
-
-    def blocker(self, engine: Engine, error: BaseException) -> str | None:
-        """Who holds the lock that was waited for; `None` where it was none, or nobody knows."""
-
-    def alone(self, engine: Engine, purpose: str, *, within: float) -> AbstractContextManager[bool]:
-        """Hold a lock for a purpose, taken within so many seconds; gives whether it is held."""
-
-    def holder(self, engine: Engine, purpose: str) -> str | None:
-        """Who holds the lock for a purpose; `None` if nobody knows."""
-
-    def now(self, connection: Connection) -> datetime:
-        """The time (UTC, aware) by the clock that all have in common who write there."""
-
-
 class Database:
     """One service's own database: durable at its commit, one writer at a time.
 
     Opening makes the file or the schema, with the given tables, where there is nothing yet.
     """
 
+    _within: float | None = None
+    _stopping: threading.Event | None = None
+
     def __init__(self, place: Place, tables: Sequence[type[SQLModel] | Table]) -> None:
         """Open the database at `place`.
 
         Raises:
-            StoreError: it can't be reached or written, is no database, or has tables of another
+            StoreAway: it can't be reached or written at the moment.
+            StoreError: it is no database, lets this process not in, or has tables of another
                 revision than this program's.
         """
         self.place = place
+        self._waiting: set[int] = set()
         self.backend: Backend = SqliteFile(place) if isinstance(place, Path) else place
         self.engine = self.backend.connect()
         self.tables = [
@@ -133,7 +101,8 @@ class Database:
             self.close()
             raise
         except (DBAPIError, sqlite3.DatabaseError) as error:
-            raise StoreError(f"database {self} can't be opened: {reason(error)}") from error
+            kind = StoreAway if self.backend.is_passing(error) else StoreError
+            raise kind(f"database {self} can't be opened: {reason(error)}") from error
 
     def _make(self) -> None:
         with self.engine.begin() as connection:
@@ -204,56 +173,91 @@ class Database:
             within: seconds that another one is waited for.
 
         Raises:
-            StoreError: another one does it still; says which process that is.
+            StoreHeld: another one does it still; says which process that is.
+            StoreError: the database can't be asked.
         """
-        with self.backend.alone(self.engine, purpose, within=within) as held:
-            if not held:
+        with ExitStack() as stack:
+
+            def take() -> bool:
+                lock = self.backend.alone(self.engine, purpose, within=within)
+                return stack.enter_context(lock)
+
+            if not self._patiently(take, "locked"):
                 holder = self.backend.holder(self.engine, purpose)
                 raise still_held(purpose, self, within, holder)
             yield
+
+    def be_patient(self, stopping: threading.Event | None = None) -> None:
+        """From now on wait for what may pass as long as it takes: until `stopping` is set."""
+        self._within, self._stopping = float("inf"), stopping
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether somebody waits at this moment for what may pass."""
+        return bool(self._waiting)
 
     def in_transaction(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction; while the database is locked, full or away, try again.
 
         Raises:
-            StoreError: still impossible after a minute, or impossible for good.
+            StoreAway: still impossible after a minute, or when the waiting was to end.
+            StoreError: impossible for good.
         """
-        is_passing = self.backend.is_passing
-        attempts = Retrying(
-            retry=retry_if_exception(is_passing),
-            stop=stop_after_delay(RETRY_FOR_SECONDS),
-            wait=wait_random_exponential(multiplier=0.05, max=2),
-            before_sleep=self._say_why,
-            reraise=True,
-        )
 
         def attempt() -> Result:
             with self.transaction() as connection:
                 return work(connection)
 
+        return self._patiently(attempt, "written")
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, which only reads one state of the database; while that is away, try again.
+
+        Raises:
+            StoreAway: still impossible after a minute, or when the waiting was to end.
+            StoreError: impossible for good.
+        """
+
+        def attempt() -> Result:
+            with self.reading() as connection:
+                return work(connection)
+
+        return self._patiently(attempt, "read")
+
+    def _patiently(self, attempt: Callable[[], Result], verb: str) -> Result:
+        me = threading.get_ident()
+        within = RETRY_FOR_SECONDS if self._within is None else self._within
+
+        def told() -> Result:
+            try:
+                return attempt()
+            except DBAPIError as error:
+                if self.backend.is_passing(error):
+                    raise StoreAway(self._why(error)) from error
+                if not is_refusal(error):
+                    raise
+                why = f"database {self} could not be {verb}: {self._why(error)}"
+                raise StoreError(why) from error
+
         try:
-            return attempts(attempt)
-        except DBAPIError as error:
-            passing = is_passing(error)
-            if not passing and not isinstance(error, OperationalError):
-                raise
-            lasting = f" for {RETRY_FOR_SECONDS} s" if passing else ""
-            raise StoreError(
-                f"database {self} could not be written{lasting}: {self._why(error)}"
-            ) from error
+            return until_it_works(
+                told,
+                f"database {self} can't be used",
+                lambda error: isinstance(error, StoreAway),
+                within=within,
+                stopping=self._stopping,
+                met=lambda: self._waiting.add(me),
+            )
+        except StoreAway as error:
+            lasting = f" for {within:g} s" if 0 < within < float("inf") else ""
+            why = f"database {self} could not be {verb}{lasting}: {error}"
+            raise StoreAway(why) from error.__cause__
+        finally:
+            self._waiting.discard(me)
 
     def _why(self, error: BaseException) -> str:
         who = self.backend.blocker(self.engine, error)
         return f"{reason(error)}; its write lock is held by {who}" if who else reason(error)
-
-    def _say_why(self, state: RetryCallState) -> None:
-        for tell in on_retry:
-            tell()
-        why = state.outcome.exception() if state.outcome else None
-        _log.warning(
-            "database %s can't be written, attempt %d, trying again: %s",
-            *(self, state.attempt_number, self._why(why) if why else ""),
-        )
 
     def bind_to_cluster(self, cluster_id: str) -> None:
         """Remember which Kafka cluster feeds this database.

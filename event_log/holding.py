@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from domain.errors import StoreError
+from domain.errors import StoreHeld
 
 HELD_FOR_SECONDS = 30.0
 """How long another process that holds a lock is waited for before it is named."""
@@ -17,13 +17,11 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def still_held(purpose: str, place: object, within: float, holder: str | None) -> StoreError:
+def still_held(purpose: str, place: object, within: float, holder: str | None) -> StoreHeld:
     """Why a lock for a purpose can't be had: someone has it, for all of `within` seconds."""
     since = f" for more than {within:g} s already" if within else ""
     by = f", by {holder}" if holder else ""
-    return StoreError(
-        f"another {purpose} of {place} is running{since}{by}: wait for it, or stop it"
-    )
+    return StoreHeld(f"another {purpose} of {place} is running{since}{by}: wait for it, or stop it")
 
 
 def holder_of_byte(file: Path, byte: int) -> int | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Column, Connection, select
 from sqlmodel import Field, SQLModel
 
-from domain.errors import IdReused
+from domain.errors import IdReused, StoreBehind
 from event_log.database import Int64, UtcTime, table_of
 from event_log.statements import among, insert_into, insert_or_replace
 from transport.codec import digest
@@ -103,6 +103,32 @@ def next_offsets(connection: Connection) -> dict[TopicPartition, int]:
     """The next offset of each partition that the service has read from."""
     rows = connection.execute(select(_positions))
     return {TopicPartition(row.topic, row.partition): row.next_offset for row in rows}
+
+
+def refuse_behind(
+    database: object,
+    found: Mapping[TopicPartition, int],
+    reached: Mapping[TopicPartition, int],
+) -> None:
+    """Check that a database still has what a running process has committed to it.
+
+    Args:
+        database: what it is called.
+        found: its positions now.
+        reached: those that the process knows of.
+
+    Raises:
+        StoreBehind: it has less. What the process did since isn't known there, and is only learned
+            again at a start.
+    """
+    for place, offset in sorted(reached.items()):
+        if found.get(place, 0) < offset:
+            raise StoreBehind(
+                f"database {database} stands at offset {found.get(place, 0)} of {place.topic}"
+                f"[{place.partition}], and this process had committed {offset}: it was put back, "
+                "or a standby took over that had not got the rest. Started again, a service goes "
+                "on from there, and learns from the topics what it had said"
+            )
 
 
 def advance(connection: Connection, offsets: Mapping[TopicPartition, int], now: datetime) -> None:

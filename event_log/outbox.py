@@ -72,11 +72,15 @@ def enqueue(connection: Connection, records: Iterable[Outgoing]) -> int:
     return len(rows)
 
 
-def waiting(database: Database) -> int:
+def depth(connection: Connection) -> int:
     """How many records wait to be published."""
+    return int(connection.scalar(select(func.count()).select_from(_outbox).where(waits)) or 0)
+
+
+def waiting(database: Database) -> int:
+    """How many records wait to be published; nobody waits for the database."""
     with database.reading() as connection:
-        count = connection.scalar(select(func.count()).select_from(_outbox).where(waits))
-    return int(count or 0)
+        return depth(connection)
 
 
 def set_aside(connection: Connection) -> Sequence[str]:
@@ -90,7 +94,9 @@ class Relay:
 
     Several processes may relay the same outbox: a lock lets one at a time
     take a batch from reading to marking, so order holds and nothing is sent twice. A crash between
-    publishing and marking sends the batch again; receivers know it by its ids.
+    publishing and marking sends the batch again; receivers know it by its ids. So does the end of
+    a connection to Postgres meanwhile, and of the lock with it: another relay takes the same batch,
+    and what comes after it only when that is out.
 
     What the broker will not take is set aside, and holds up nothing; the next relay, such as that
     of the service's next start, tries it again once.
@@ -135,9 +141,8 @@ class Relay:
 
     def _try_again(self) -> None:
         """Let what was set aside wait again: its topic may take more by now."""
-        with self._database.reading() as connection:
-            if not set_aside(connection):
-                return
+        if not self._database.read(set_aside):
+            return
         self._database.in_transaction(
             lambda connection: connection.execute(
                 update(_outbox).where(_is_refused).values(refused=None)
@@ -147,7 +152,7 @@ class Relay:
     def _publish_batch(self) -> int | None:
         """Publish a batch and say how many records of it are out; `None` where none waits."""
         with self._database.alone("relay", within=self._held_for):
-            rows = self._next()
+            rows = self._database.read(self._next)
             if not rows:
                 return None
             refused: Mapping[int, str] = {}
@@ -179,21 +184,24 @@ class Relay:
             )
         return len(published)
 
-    def _next(self) -> Sequence[Row[Any]]:
+    def _next(self, connection: Connection) -> Sequence[Row[Any]]:
         sized = [_outbox.c.key, _outbox.c.headers, _outbox.c.body]
-        with self._database.reading() as connection:
-            last = end_of_batch(connection, _outbox.c.id, sized, waits, self._batch)
-            if last is None:
-                return []
-            return connection.execute(
-                select(_outbox).where(waits, _outbox.c.id <= last).order_by(_outbox.c.id)
-            ).all()
+        last = end_of_batch(connection, _outbox.c.id, sized, waits, self._batch)
+        if last is None:
+            return []
+        return connection.execute(
+            select(_outbox).where(waits, _outbox.c.id <= last).order_by(_outbox.c.id)
+        ).all()
 
 
 def _mark(published: Sequence[int], refused: Mapping[int, str], connection: Connection) -> None:
+    # A relay whose lock was lost meanwhile may come after another one: what is out is out.
     if published:
         connection.execute(
-            update(_outbox).where(among(_outbox.c.id, published)).values(published=True)
+            update(_outbox)
+            .where(among(_outbox.c.id, published))
+            .values(published=True, refused=None)
         )
     for row_id, why in refused.items():
-        connection.execute(update(_outbox).where(_outbox.c.id == row_id).values(refused=why))
+        here = (_outbox.c.id == row_id) & _outbox.c.published.is_(False)
+        connection.execute(update(_outbox).where(here).values(refused=why))

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
 
 from domain.errors import StoreError
+from event_log.conditions import passes_in_sqlite, sqlite_code
 from event_log.holding import holder_of_byte, process_name
 from event_log.revisions import unnumbered
 from transport.private_files import FILE, keep_others_out, make_file, make_folder
@@ -21,18 +21,6 @@ BUSY_TIMEOUT_SECONDS = 10
 
 _WRITE_LOCK_BYTE = 120
 """Of the file ``-shm``: who writes holds it (SQLite's WAL-index format, `WAL_WRITE_LOCK`)."""
-
-_PASSING = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-    }
-)
-"""What may be over in a moment: another writer, a full disk. Anything else stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +64,11 @@ class SqliteFile:
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""
-        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-        # The low byte is the kind, the rest says which of that kind.
-        return isinstance(error, OperationalError) and code is not None and code & 0xFF in _PASSING
+        return passes_in_sqlite(error)
 
     def blocker(self, engine: Engine, error: BaseException) -> str | None:
         """Who holds the lock that was waited for; `None` where it was none, or nobody knows."""
-        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-        if code is None or code & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return None
         pid = holder_of_byte(self.path.with_name(f"{self.path.name}-shm"), _WRITE_LOCK_BYTE)
         return None if pid is None else f"process {pid} of this machine"
@@ -106,6 +91,10 @@ class SqliteFile:
             yield True
         finally:
             lock.release()
+
+    def is_copy(self, _connection: Connection) -> bool:
+        """Never: a file is read where it is written."""
+        return False
 
     def now(self, _connection: Connection) -> datetime:
         """The host's clock: a file is written by one host."""

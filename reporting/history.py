@@ -89,6 +89,12 @@ def _refuse_what_is_not_over(log: Database, moment: datetime, written: Place | N
     end = last_position(log)
     if end and recorded_at(log, end) > moment:
         return
+    with log.reading() as connection:
+        if log.backend.is_copy(connection):
+            raise ShopError(
+                f"{log} is a standby's, which may not have all yet that was recorded until "
+                f"{format_time(moment)}: ask the primary, or for a moment before the newest event"
+            )
     now = (log if written is None else ReadOnlyDatabase(written)).after_the_writer()
     if moment >= now:
         raise ShopError(

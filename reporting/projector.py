@@ -143,14 +143,12 @@ def _telling(log: Database, projections: Database) -> Telling | None:
     if not telemetry().on:
         return None
     watch(log, projections, position)
-    with projections.reading() as connection:
-        return Telling(projections, position(connection))
+    return Telling(projections, projections.read(position))
 
 
 def places(projections: Database, views: Iterable[View]) -> set[Reached]:
     """Where the views are, all seen at one moment."""
-    with projections.reading() as connection:
-        return {view.reached(connection) for view in views}
+    return projections.read(lambda connection: {view.reached(connection) for view in views})
 
 
 def refuse_another_log(log: Database, projections: Database, views: Iterable[View]) -> None:
@@ -172,11 +170,8 @@ def follows(log: Database, known: Reached) -> bool:
     """Whether the log has what was taken in last."""
     if not known.position:
         return True
-    with log.reading() as connection:
-        found = connection.scalar(
-            select(_events.c.hash).where(_events.c.position == known.position)
-        )
-    return bool(found == known.hash)
+    query = select(_events.c.hash).where(_events.c.position == known.position)
+    return bool(log.read(lambda connection: connection.scalar(query)) == known.hash)
 
 
 def projected(connection: Connection) -> dict[TopicPartition, int]:
@@ -238,8 +233,7 @@ def take_in(
 
 
 def _left_out(projections: Database, again: Collection[int]) -> frozenset[int]:
-    with projections.reading() as connection:
-        return frozenset(aside(connection)) - frozenset(again)
+    return frozenset(projections.read(aside)) - frozenset(again)
 
 
 def _take_and_note(

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspe
 from sqlmodel import SQLModel
 
 from event_log.database import Database, Place, table_of
-from event_log.postgres import PostgresSchema, with_option
+from event_log.postgres import PostgresSchema
 from event_log.sqlite import SqliteFile
 
 Read = TypeVar("Read")
@@ -33,14 +32,18 @@ _SCHEMA = (
 class ReadOnlyDatabase(Database):
     """A database that this process neither creates nor changes.
 
+    Nobody waits for one that is away or locked: there is a next look soon, or somebody who is told.
     Every reading of a SQLite database opens the file anew, so that one that is moved away, or
     replaced, is noticed. Looks into a Postgres schema share the connections of the process.
     """
+
+    _within = 0.0
 
     def __init__(self, place: Place) -> None:
         """Look at `place`, where there need not be anything yet."""
         # The base class would make the database and its tables: all of its set-up is replaced.
         self.place = place
+        self._waiting = set()
         if isinstance(place, Path):
             self.backend = SqliteFile(place)
             self.engine = create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
@@ -112,8 +115,7 @@ def has_tables(connection: Connection, *models: type[SQLModel]) -> bool:
 
 @cache
 def _engine_of(place: PostgresSchema) -> Engine:
-    url = with_option(place.url, f"lock_timeout={int(LOCKED_SECONDS * 1000)}")
-    engine: Engine = replace(place, url=url).connect().execution_options(**place.reading)
+    engine: Engine = place.connect(LOCKED_SECONDS).execution_options(**place.reading)
     return engine
 
 

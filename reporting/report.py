@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -80,8 +81,7 @@ class LateMonth:
 
 def report(projections: Database, currency: str) -> Report:
     """Read the report from the projections."""
-    with projections.reading() as connection:
-        return _read(connection, currency)
+    return projections.read(partial(_read, currency=currency))
 
 
 def report_and_late(projections: Database, currency: str) -> tuple[Report, tuple[LateMonth, ...]]:

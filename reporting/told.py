@@ -1,10 +1,10 @@
 """The log read for projections, and what of it can't be."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from domain.contracts import (
     AuthorizationAccepted,
@@ -83,14 +83,16 @@ def read_told(
         Unreadable: the first one can't be.
         StoreError: the first position is missing, and later ones are there.
     """
-    with log.reading() as connection:
+
+    def rows(connection: Connection) -> Sequence[Any]:
         ahead = _events.c.position > after
         last = end_of_batch(connection, _events.c.position, [_events.c.body], ahead, limit)
         if last is None:
             return []
-        rows = connection.execute(_TOLD, {"after": after, "last": last}).all()
+        return connection.execute(_TOLD, {"after": after, "last": last}).all()
+
     told: list[Told] = []
-    for wanted, (found, name, body, *rest) in enumerate(rows, after + 1):
+    for wanted, (found, name, body, *rest) in enumerate(log.read(rows), after + 1):
         try:
             _refuse_gap(log, wanted, found)
             event = LEFT_OUT if found in aside else _decoded(log, found, name, body)

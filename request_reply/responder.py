@@ -11,17 +11,17 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
+from sqlalchemy import Connection
 
-from domain.errors import AccessDenied, BrokerError, ContractError, RecordsRefused, StoreError
-from event_log.inbox import advance, next_offsets
+from domain.errors import BrokerError, ContractError, RecordsRefused, StoreAway, StoreError
+from event_log.inbox import advance, next_offsets, refuse_behind
 from event_log.outbox import Publishes, Relay
 from request_reply.partitions import KnowsPartitions, Partitions
 from request_reply.requests import (
@@ -39,6 +39,7 @@ from services.topic_lives import TopicLives
 from transport.clients import consumer_client
 from transport.reading import take
 from transport.records import Record, record_of
+from transport.retrying import until_it_works
 from transport.servers import Servers
 from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS, TopicPartition
 from transport.trouble import Tried, is_denial, trouble
@@ -100,33 +101,37 @@ class Responder:
     def run(self, stop: threading.Event) -> None:
         """Answer requests until `stop` is set; the batch at hand is answered first.
 
-        While the broker is away, replies are tried again; offsets are committed after them only.
+        While broker or database are away, it waits; offsets are committed after replies only.
 
         Raises:
             ForeignTopic: requests came from a topic that was made anew; nothing is done with them.
             AccessDenied: a right is missing; what it was at work on comes again.
             BrokerError: requests can't be read any more.
+            StoreBehind: the payment database has less than was committed to it.
             StoreError: the payment database can't be written.
         """
+        self._database.be_patient(stop)
         with self._subscribed() as consumer:
+            try:
+                self._send_letters()
+                while not stop.is_set():
+                    self._work(consumer, stop)
+            except (BrokerError, StoreAway) as error:
+                if not stop.is_set():
+                    raise
+                _log.warning("stopped before all requests got replies: %s", error)
+
+    def _work(self, consumer: Consumer, stop: threading.Event) -> None:
+        records, ends = self._take(consumer)
+        if records:
+            self._until_same(stop)
+            until_it_works(partial(self.answer, records), "replies are not out", stopping=stop)
+            reached = offsets_after(records)
+            self._reached |= reached
+            _commit(consumer, reached)
+        else:
             self._send_letters()
-            while not stop.is_set():
-                records, ends = self._take(consumer)
-                if not records:
-                    self._send_letters()
-                try:
-                    if records:
-                        self._until_same(stop)
-                        self._until_answered(records, stop)
-                        reached = offsets_after(records)
-                        self._reached |= reached
-                        _commit(consumer, reached)
-                    self._pass(ends, stop)
-                except BrokerError as error:
-                    if not stop.is_set():
-                        raise
-                    _log.warning("stopped before %d requests got replies: %s", len(records), error)
-                    return
+        self._pass(ends, stop)
 
     def answer(self, records: Sequence[Record]) -> None:
         """Decide a batch of requests in one transaction, then publish the replies.
@@ -144,7 +149,7 @@ class Responder:
             (asked.record, asked.order) for asked in understood if isinstance(asked, Request)
         )
         with steps:
-            verdicts, letters = self._verdicts.on(understood)
+            verdicts, letters = self._verdicts.on(understood, self._reached)
         steps.done([(each.asked.record, each.why) for each in verdicts if each.why is not None])
         self._letters_wait = self._letters_wait or letters
         now = self._clock()
@@ -155,6 +160,13 @@ class Responder:
         ]
         if replies:
             try:
+                # Whoever is told elsewhere is told after it stands where it is read back after a
+                # restore (`services.learning`): topics of others may lose it.
+                if elsewhere := [each for each in replies if each.topic != PAYMENT_REPLIES]:
+                    kept = [
+                        replace(each, topic=PAYMENT_REPLIES, partition=None) for each in elsewhere
+                    ]
+                    self._publisher.publish(kept)
                 self._publisher.publish(replies)
             except RecordsRefused as error:
                 # The decisions stand; who asks again is told again.
@@ -205,22 +217,13 @@ class Responder:
         if not passed:
             return
         self._until_same(stop)
-        self._database.in_transaction(
-            lambda connection: advance(connection, passed, self._database.now(connection))
-        )
-        self._reached |= passed
 
-    def _until_answered(self, records: Sequence[Record], stop: threading.Event) -> None:
-        for attempt in Retrying(
-            retry=retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            sleep=sleep_using_event(stop),
-            stop=stop_when_event_set(stop),
-            before_sleep=_say_why,
-            reraise=True,
-        ):
-            with attempt:
-                self.answer(records)
+        def move(connection: Connection) -> None:
+            refuse_behind(self._database, next_offsets(connection), self._reached)
+            advance(connection, passed, self._database.now(connection))
+
+        self._database.in_transaction(move)
+        self._reached |= passed
 
     @contextmanager
     def _subscribed(self) -> Iterator[Consumer]:
@@ -242,8 +245,9 @@ class Responder:
 
     def _begin(self, consumer: Consumer, assigned: list[KafkaTopicPartition]) -> None:
         """Read each partition from its position in the database, or from before it."""
-        with self._database.reading() as connection:
-            self._reached = positions = next_offsets(connection)
+        positions = self._database.read(next_offsets)
+        refuse_behind(self._database, positions, self._reached)
+        self._reached = positions
         begin, first = [], []
         for place in consumer.committed(assigned, timeout=COMMITTED_SECONDS):
             if place.error is not None:
@@ -308,13 +312,3 @@ def _commit(consumer: Consumer, offsets: dict[TopicPartition, int]) -> None:
     for place in committed or ():
         if place.error is not None:
             _log.warning("%s[%d] is not committed: %s", place.topic, place.partition, place.error)
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, BrokerError) and not isinstance(error, AccessDenied)
-
-
-def _say_why(state: RetryCallState) -> None:
-    telemetry().retried("broker")
-    why = state.outcome.exception() if state.outcome else None
-    _log.warning("replies are not out, attempt %d: %s", state.attempt_number, why)

@@ -1,7 +1,7 @@
 """What requests get, decided in one transaction: answers, error replies, dead letters."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from domain.contracts import Authorization, Failure
 from domain.errors import ContractError, StoreError
-from event_log.inbox import advance, next_offsets
+from event_log.inbox import advance, next_offsets, refuse_behind
 from event_log.outbox import enqueue
 from event_log.topic_ids import topic_ids
 from request_reply.requests import Answer, BrokenRequest, Request, Unaddressed, failed
@@ -17,6 +17,7 @@ from services.batch import offsets_after
 from services.payment import PaymentService
 from transport.envelope import format_time
 from transport.letters import dead_letters
+from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
 
@@ -43,17 +44,24 @@ class Verdicts:
         self._clock = clock
 
     def on(
-        self, understood: Sequence[Request | BrokenRequest | Unaddressed]
+        self,
+        understood: Sequence[Request | BrokenRequest | Unaddressed],
+        reached: Mapping[TopicPartition, int],
     ) -> tuple[list[Verdict], bool]:
         """Decide a batch: accounts, dead letters and positions in one transaction.
 
         Where that fails unexpectedly, each request is decided in a transaction of its own, so that
         one that can't be decided holds none of its neighbours up.
 
+        Args:
+            understood: the batch.
+            reached: positions that the database must have come to.
+
         Returns:
             For each record its verdict, in order; and whether dead letters wait in the outbox.
 
         Raises:
+            StoreBehind: the database has not come to `reached`; nothing has changed.
             StoreError: the database can't be written.
         """
         requests = [asked for asked in understood if isinstance(asked, Request)]
@@ -64,7 +72,7 @@ class Verdicts:
                 next(following) if isinstance(asked, Request) else _undecided(asked)
                 for asked in understood
             ]
-            return verdicts, self._keep(connection, verdicts)
+            return verdicts, self._keep(connection, verdicts, reached)
 
         try:
             return self._database.in_transaction(
@@ -117,11 +125,17 @@ class Verdicts:
             _verdict(request, answer) for request, answer in zip(requests, answers, strict=True)
         ]
 
-    def _keep(self, connection: Connection, verdicts: Sequence[Verdict]) -> bool:
+    def _keep(
+        self,
+        connection: Connection,
+        verdicts: Sequence[Verdict],
+        reached: Mapping[TopicPartition, int],
+    ) -> bool:
         """Write dead letters and positions; a record that came before has its letter already."""
         now = self._clock()
         refused = [(each.asked.record, each.why) for each in verdicts if each.why is not None]
         before, lives = next_offsets(connection), topic_ids(connection) if refused else {}
+        refuse_behind(self._database, before, reached)
         letters = dead_letters(refused, NAME, now, before, lives)
         advance(connection, offsets_after([verdict.asked.record for verdict in verdicts]), now)
         return enqueue(connection, letters) > 0

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -151,20 +152,19 @@ class Asking:
 
     def partitions_unanswered(self) -> list[int]:
         """The reply partitions of those who asked, and were not answered yet."""
-        with self.database.reading() as connection:
-            return partitions_unanswered(connection)
+        return self.database.read(partitions_unanswered)
 
     def unanswered(self, reply_partition: int, most: int) -> Iterator[list[Asked]]:
         """What was asked from a partition, and nobody has answered yet, `most` at a time."""
         after = None
         while True:
-            with self.database.reading() as connection:
-                found, after = unanswered(connection, reply_partition, after, most)
+            found, after = self.database.read(
+                partial(unanswered, reply_partition=reply_partition, after=after, most=most)
+            )
             if after is None:
                 return
             yield found
 
     def next_offset(self, place: TopicPartition) -> int | None:
         """The offset after the last reply that was taken from a partition."""
-        with self.database.reading() as connection:
-            return next_offsets(connection).get(place)
+        return self.database.read(next_offsets).get(place)

@@ -10,7 +10,13 @@ from sqlalchemy import Connection
 
 from domain.errors import ContractError, MalformedRecord, UnknownType
 from event_log.database import Database
-from event_log.inbox import advance, mark_handled, next_offsets, not_yet_handled
+from event_log.inbox import (
+    advance,
+    mark_handled,
+    next_offsets,
+    not_yet_handled,
+    refuse_behind,
+)
 from event_log.outbox import enqueue
 from event_log.topic_ids import topic_ids
 from services.telemetry import Phases, telemetry
@@ -74,6 +80,7 @@ def handle_batch(
     records: Sequence[Record],
     now: datetime | None = None,
     spent: Spent | None = None,
+    reached: Mapping[TopicPartition, int] | None = None,
 ) -> int:
     """Take `records` into a service: state, inbox, outbox and positions in one transaction.
 
@@ -86,11 +93,13 @@ def handle_batch(
         now: the time (UTC, aware); `None` for when the transaction holds the write lock, however
             long that was waited for.
         spent: is told how long it took.
+        reached: positions that the database must have come to, for what it lacks would be skipped.
 
     Returns:
         How many records wait in the outbox because of this batch.
 
     Raises:
+        StoreBehind: the database has not come to `reached`; nothing has changed.
         StoreError: the database can't be written; nothing has changed.
     """
     started = perf_counter()
@@ -107,6 +116,7 @@ def handle_batch(
         nonlocal decided, fresh, refused, handled
         at = now or service.database.now(connection)
         before = next_offsets(connection)
+        refuse_behind(service.database, before, reached or {})
         refused = list(broken)
         if service.inbox:
             fresh, reused = not_yet_handled(connection, deliveries)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Connection, collate, func, select
+from sqlalchemy import Connection, Select, collate, func, select
 from sqlmodel import Field, SQLModel
 
 from domain.contracts import (
@@ -128,32 +128,34 @@ class OrderService:
         keep_early(connection, [delivery for waits in early.values() for delivery in waits])
         return Handled(out)
 
-    def ids_of(self, data_set: str) -> Iterator[str]:
-        """The ids of known orders that begin with a data set's name and a slash, in their order."""
-        with self.database.reading() as connection:
-            # By the characters' numbers, in which what begins so is together; in a language's order
-            # it need not be.
-            numbers = "BINARY" if connection.dialect.name == "sqlite" else "C"
-            order_id = collate(_orders.c.order_id, numbers)
-            after = chr(ord("/") + 1)
-            query = (
-                select(_orders.c.order_id)
-                .where(order_id >= f"{data_set}/", order_id < f"{data_set}{after}")
-                .order_by(order_id)
-            )
-            yield from connection.execution_options(yield_per=1000).execute(query).scalars()
-
     def known_orders(self) -> int:
         """How many orders were placed, wherever they are now."""
-        with self.database.reading() as connection:
-            return int(connection.scalar(select(func.count()).select_from(_orders)) or 0)
+        return self._count(select(func.count()).select_from(_orders))
 
     def open_orders(self) -> int:
         """How many orders are not at an end of their way yet."""
         ends = [state.value for state in END_STATES]
-        with self.database.reading() as connection:
-            count = select(func.count()).select_from(_orders).where(_orders.c.state.not_in(ends))
-            return int(connection.scalar(count) or 0)
+        return self._count(
+            select(func.count()).select_from(_orders).where(_orders.c.state.not_in(ends))
+        )
+
+    def _count(self, query: Select[int]) -> int:
+        return self.database.read(lambda connection: int(connection.scalar(query) or 0))
+
+
+def ids_of(connection: Connection, data_set: str) -> Iterator[str]:
+    """The ids of known orders that begin with a data set's name and a slash, in their order."""
+    # By the characters' numbers, in which what begins so is together; in a language's order it need
+    # not be.
+    numbers = "BINARY" if connection.dialect.name == "sqlite" else "C"
+    order_id = collate(_orders.c.order_id, numbers)
+    after = chr(ord("/") + 1)
+    query = (
+        select(_orders.c.order_id)
+        .where(order_id >= f"{data_set}/", order_id < f"{data_set}{after}")
+        .order_by(order_id)
+    )
+    yield from connection.execution_options(yield_per=1000).execute(query).scalars()
 
 
 def load_orders(connection: Connection, order_ids: Collection[str]) -> dict[str, Order]:

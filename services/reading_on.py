@@ -30,8 +30,7 @@ def read_on(
         BrokerError: the topics can't be read.
         StoreError: the database can't be written.
     """
-    with database.reading() as connection:
-        positions = next_offsets(connection)
+    positions = database.read(next_offsets)
     new = 0
     for place, end in sorted(ClusterView(servers, TIMEOUT_SECONDS).ends(topics).items()):
         reached = positions.get(place, 0)

@@ -1,33 +1,20 @@
 """Before a service does anything: whether its topics are the ones that its positions belong to."""
 
-import logging
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_random_exponential,
-)
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
 
-from domain.errors import AccessDenied, BrokerError, ForeignTopic, OffsetGap
+from domain.errors import BrokerError, ForeignTopic, OffsetGap
 from domain.topic_life import Kept, beyond_the_end, deleted_unread, made_anew
 from event_log.database import Database
 from event_log.inbox import next_offsets, put
 from event_log.topic_ids import keep_topic_ids, replace_topic_ids, topic_ids
-from services.telemetry import telemetry
+from transport.retrying import may_pass, until_it_works
 from transport.servers import Servers
 from transport.topic_lives import TopicsView
 from transport.topics import TopicPartition
-
-_log = logging.getLogger(__name__)
 
 EXIT_FOREIGN = 73
 """Exit code of a process that ended itself because a topic isn't any more the one it knew."""
@@ -65,6 +52,7 @@ class TopicLives:
         self._topics = (*self._reads, *learns)
         self._view = TopicsView(servers)
         self._known: Mapping[str, str] = {}
+        self._unknown = f"{service}: not known which topics these are"
 
     def bind(self, within: float = START_SECONDS) -> None:
         """Remember which topics feed the database, or refuse others; before anything else is done.
@@ -77,15 +65,7 @@ class TopicLives:
             OffsetGap: records are gone that the service has not handled.
             BrokerError: the broker doesn't say which topics it has.
         """
-        for attempt in Retrying(
-            retry=retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=0.2, max=5),
-            stop=stop_after_delay(within),
-            before_sleep=self._say_why,
-            reraise=True,
-        ):
-            with attempt:
-                self._bind()
+        until_it_works(self._bind, self._unknown, within=within)
 
     def _bind(self) -> None:
         found = self._view.ids(self._topics)
@@ -94,8 +74,7 @@ class TopicLives:
             keep_topic_ids(connection, found)
             return topic_ids(connection)
 
-        with self._database.reading() as connection:
-            known = topic_ids(connection)
+        known: Mapping[str, str] = self._database.read(topic_ids)
         self._refuse_made_anew(known, found)
         if not found.keys() <= known.keys():
             known = self._database.in_transaction(work)
@@ -138,18 +117,12 @@ class TopicLives:
             ForeignTopic: a topic was made anew.
             BrokerError: the end came first, or a right is missing.
         """
-        for attempt in Retrying(
-            retry=retry_if_exception_type(BrokerError)
-            if watched
-            else retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=0.2, max=5),
-            sleep=sleep_using_event(stopping),
-            stop=stop_when_event_set(stopping),
-            before_sleep=self._say_why,
-            reraise=True,
-        ):
-            with attempt:
-                self.require_same()
+        until_it_works(
+            self.require_same,
+            self._unknown,
+            lambda error: may_pass(error) or (watched and isinstance(error, BrokerError)),
+            stopping=stopping,
+        )
 
     def accept(self, now: datetime) -> list[str]:
         """Go on with the topics as they are, from their beginning, and say what is given up.
@@ -188,8 +161,7 @@ class TopicLives:
         return self._database.in_transaction(work)
 
     def _positions(self) -> dict[TopicPartition, int]:
-        with self._database.reading() as connection:
-            return next_offsets(connection)
+        return self._database.read(next_offsets)
 
     def _gone(
         self, positions: Mapping[TopicPartition, int], kept: Mapping[TopicPartition, Kept]
@@ -209,11 +181,6 @@ class TopicLives:
 
     def _anew(self, topic: str, known: Mapping[str, str], found: Mapping[str, str]) -> str:
         return anew(self._database, self._service, topic, known[topic], found[topic])
-
-    def _say_why(self, state: RetryCallState) -> None:
-        telemetry().retried("broker")
-        why = state.outcome.exception() if state.outcome else None
-        _log.warning("%s: waiting to know which topics these are: %s", self._service, why)
 
 
 def refusal(
@@ -310,7 +277,3 @@ def _count(
 
 def _name(place: TopicPartition) -> str:
     return f"{place.topic}[{place.partition}]"
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, BrokerError) and not isinstance(error, AccessDenied)

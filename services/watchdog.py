@@ -14,7 +14,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.errors import AccessDenied, BrokerError, ForeignTopic, NotLetIn
+from domain.errors import AccessDenied, BrokerError, ForeignTopic, NotLetIn, StoreError
 from domain.principals import Principal
 from domain.progress import Standing, Wait, Watch
 from event_log.database import Database
@@ -45,7 +45,7 @@ or says what is wrong.
 """
 
 STALLED_AFTER_SECONDS = 90.0
-"""How long a partition may stand still; longer than a database that is locked is tried again."""
+"""How long a partition may stand still."""
 
 LOOK_EVERY_SECONDS = 5.0
 
@@ -80,9 +80,9 @@ class Watchdog:
 
     It also ends one that may not do any more what it must, or whose password was changed.
 
-    While broker or database don't answer, or the broker makes this process wait by a quota, there
-    is no verdict, and time starts anew; the log says so once, also for a service whose own client
-    waits in silence.
+    While broker or database don't answer, the service waits for its database, or the broker makes
+    this process wait by a quota, there is no verdict, and time starts anew; the log says so once,
+    also for a service whose own client waits in silence.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Watchdog:
         stalled_after: float = STALLED_AFTER_SECONDS,
         end: Callable[[int], None] = os._exit,
         handled: Handled = next_offsets,
+        waits: Callable[[], bool] | None = None,
     ) -> None:
         """Prepare the thread.
 
@@ -105,7 +106,9 @@ class Watchdog:
             stalled_after: seconds that a partition may have records and not move.
             end: ends the process with an exit code.
             handled: reads from the database how far the service has come.
+            waits: whether the service waits for a database at this moment; else asks `database`.
         """
+        self._waits = waits or (lambda: database.is_waited_for)
         self._service = service
         self._database = database
         self._topics = tuple(topics)
@@ -140,9 +143,10 @@ class Watchdog:
             for require in self._required:
                 require()
             seen = self._standings()
-            # What the broker holds back is no fault of this process, and another would wait too.
-            before = Watch() if throttled() else self._watch
-            self._watch = before.look(seen, now, BLIND_AFTER_SECONDS)
+            self._watch = self._watch.look(seen, now, BLIND_AFTER_SECONDS)
+            if self._waits() or throttled():
+                # It says so, and goes on by itself; another process would wait too.
+                self._watch = Watch()
             stuck = self._watch.stuck(now, self._limit)
             self._say_throttled()
         except (AccessDenied, NotLetIn) as error:
@@ -157,7 +161,7 @@ class Watchdog:
                 logging.shutdown()
                 self._end(EXIT_FOREIGN)
             return
-        except (BrokerError, SQLAlchemyError, OSError) as error:
+        except (BrokerError, StoreError, SQLAlchemyError, OSError) as error:
             if self._sees:
                 _log.warning("%s: not known whether it gets on: %s", self._service, error)
             self._watch, self._sees = Watch(), False

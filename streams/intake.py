@@ -1,7 +1,7 @@
 """What a worker takes in: the records of each partition in order, those that Faust skips too.
 
-What comes next is what the database says, for another process may have handled more since, and a
-database that was restored has less than this process remembers. What Faust's client skips, leaves
+What comes next is what the database says, for another process may have handled more since. One that
+has less than this process has committed to it is refused. What Faust's client skips, leaves
 at the end of a partition or can't read is read directly (`streams.missing`).
 """
 
@@ -9,19 +9,18 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from time import monotonic
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
-from tenacity.nap import sleep_using_event
-from tenacity.stop import stop_when_event_set
+from sqlalchemy import Connection
 
 from domain.errors import BrokerError
-from event_log.inbox import advance, next_offsets
+from event_log.inbox import advance, next_offsets, refuse_behind
 from services.batch import Service, Spent, handle_batch
-from services.telemetry import telemetry
 from services.topic_lives import TopicLives
 from streams.missing import missing_records
 from transport.records import Record
+from transport.retrying import until_it_works
 from transport.servers import Servers
 from transport.topics import TopicPartition
 
@@ -75,6 +74,7 @@ class Intake:
             ForeignTopic: their topic was made anew.
             OffsetGap: records before them were deleted, and nobody has handled them.
             BrokerError: the end came before the broker gave what was skipped.
+            StoreBehind: the database has less than was committed to it.
             StoreError: the database can't be written.
         """
         self._read_positions()
@@ -109,6 +109,7 @@ class Intake:
             ForeignTopic: a topic was made anew.
             OffsetGap: records were deleted, and nobody has handled them.
             BrokerError: they can't be read.
+            StoreBehind: the database has less than was committed to it.
             StoreError: the database can't be written.
         """
         self._read_positions()
@@ -136,15 +137,16 @@ class Intake:
         return self._expected.get(place, 0)
 
     def _read_positions(self) -> None:
-        with self._service.database.reading() as connection:
-            self._expected = next_offsets(connection)
+        found = self._service.database.read(next_offsets)
+        refuse_behind(self._service.database, found, self._expected)
+        self._expected = found
 
     def _commit(self, records: Sequence[Record]) -> None:
         if not records:
             return
         # Asked after they were fetched, so that they are of the topics that positions belong to.
         self._lives.wait_until_same(self._stopping, watched=True)
-        if handle_batch(self._service, records, spent=self.spent):
+        if handle_batch(self._service, records, spent=self.spent, reached=self._expected):
             self._committed()
         for record in records:
             place = TopicPartition(record.topic, record.partition)
@@ -152,23 +154,12 @@ class Intake:
 
     def _fetch_what_was_skipped(self, place: TopicPartition, end: int) -> None:
         # Order is kept: what follows waits here until the broker gives what comes before it.
-        for attempt in Retrying(
-            retry=retry_if_exception_type(BrokerError),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            sleep=sleep_using_event(self._stopping),
-            stop=stop_when_event_set(self._stopping),
-            before_sleep=self._say_why,
-            reraise=True,
-        ):
-            with attempt:
-                self._read_directly(place, end, "skipped")
-
-    def _say_why(self, state: RetryCallState) -> None:
-        telemetry().retried("broker")
-        why = state.outcome.exception() if state.outcome else None
-        _log.warning(
-            "%s: records can't be read, attempt %d, its partition waits: %s",
-            *(self._service.name, state.attempt_number, why),
+        until_it_works(
+            partial(self._read_directly, place, end, "skipped"),
+            f"{self._service.name}: skipped records can't be read, and {place.topic}"
+            f"[{place.partition}] waits",
+            lambda error: isinstance(error, BrokerError),
+            stopping=self._stopping,
         )
 
     def _read_directly(
@@ -200,9 +191,12 @@ class Intake:
             return
         self._lives.wait_until_same(self._stopping, watched=True)
         database = self._service.database
-        database.in_transaction(
-            lambda connection: advance(connection, {place: end}, database.now(connection))
-        )
+
+        def move(connection: Connection) -> None:
+            refuse_behind(database, next_offsets(connection), self._expected)
+            advance(connection, {place: end}, database.now(connection))
+
+        database.in_transaction(move)
         self._expected[place] = end
 
 

@@ -4,12 +4,9 @@ import logging
 import os
 import threading
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
-from tenacity.stop import stop_when_event_set
-
-from domain.errors import AccessDenied, BrokerError, StoreError
+from domain.errors import BrokerError, StoreError
 from event_log.outbox import Relay
-from services.telemetry import telemetry
+from transport.retrying import may_pass, until_it_works
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +18,10 @@ IDLE_SECONDS = 1.0
 
 
 class RelayThread:
-    """Drains an outbox whenever it is woken, and now and then; retries while the broker is away."""
+    """Drains an outbox whenever it is woken, and now and then.
+
+    It waits where the broker or the database is away.
+    """
 
     def __init__(self, relay: Relay, name: str) -> None:
         """Prepare the thread; it runs from `start` to `stop`."""
@@ -49,38 +49,20 @@ class RelayThread:
         while not self._stopped.is_set():
             self._woken.clear()
             try:
-                self._drain()
-            except AccessDenied as error:
-                # Tried on, it would publish what may be published again and again.
-                _log.error("%s can't publish and ends; its outbox stays: %s", self._name, error)
-                _end()
+                until_it_works(
+                    self._relay.drain, f"{self._name} can't publish", stopping=self._stopped
+                )
             except (BrokerError, StoreError) as error:
+                if not may_pass(error):
+                    # Tried on, it would publish what may be published again and again.
+                    _log.error("%s can't publish and ends; its outbox stays: %s", self._name, error)
+                    _end()
                 _log.warning("%s stops with records in its outbox: %s", self._name, error)
             except Exception:  # noqa: BLE001 whatever it was
                 # Without its relay a service would go on and nothing would leave it.
                 _log.exception("%s can't publish and ends, to be started again", self._name)
                 _end()
             self._woken.wait(IDLE_SECONDS)
-
-    def _drain(self) -> None:
-        for attempt in Retrying(
-            retry=retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            stop=stop_when_event_set(self._stopped),
-            before_sleep=self._say_why,
-            reraise=True,
-        ):
-            with attempt:
-                self._relay.drain()
-
-    def _say_why(self, state: RetryCallState) -> None:
-        telemetry().retried("broker")
-        why = state.outcome.exception() if state.outcome else None
-        _log.warning("%s can't publish, attempt %d: %s", self._name, state.attempt_number, why)
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, BrokerError | StoreError) and not isinstance(error, AccessDenied)
 
 
 def _end() -> None:

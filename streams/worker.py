@@ -21,7 +21,7 @@ from typing import Any
 import uvloop
 from faust.types import TP
 
-from domain.errors import BrokerError, ForeignTopic, OffsetGap
+from domain.errors import BrokerError, ForeignTopic, OffsetGap, StoreError
 from event_log.inbox import next_offsets
 from services.batch import Service
 from services.topic_lives import EXIT_FOREIGN, TopicLives
@@ -79,6 +79,7 @@ class Worker:
         self._cluster = ClusterView(settings.bootstrap_servers)
         self._took_at = 0.0
         self._stopping = threading.Event()
+        service.database.be_patient(self._stopping)
         # One thread: batches of a service follow one another; the event loop stays free meanwhile.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{service.name}-batches")
         self.intake = Intake(
@@ -227,7 +228,7 @@ class Worker:
 
     def _give_up(self, what: str) -> None:
         met = sys.exc_info()[1]
-        if isinstance(met, ForeignTopic | OffsetGap):
+        if isinstance(met, StoreError | OffsetGap):
             _log.error("%s ends, and acknowledges nothing: %s", self._service.name, met)
             logging.shutdown()
             os._exit(EXIT_FOREIGN if isinstance(met, ForeignTopic) else EXIT_FAILED)

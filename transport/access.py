@@ -64,7 +64,7 @@ _READS = {
     Principal.RECORDER: (ORDERS, AUTHORIZATIONS, REPORTING_REQUESTS),
     # Since when records wait, whether the log has them all, and the letters.
     Principal.OPERATOR: (
-        *(topic.name for topic in TOPICS if topic.name != PAYMENT_REPLIES),
+        *(topic.name for topic in TOPICS),
         *(dead_letter_topic(topic.name) for topic in TOPICS),
     ),
 }

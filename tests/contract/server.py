@@ -36,35 +36,45 @@ def program(name: str, folders: Iterable[Path] | None = None) -> str:
 class PostgresServer:
     """A server on a socket in its folder and on 127.0.0.1, where the password is asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, follows: "PostgresServer | None" = None
+    ) -> None:
+        """Make one, which is empty, or a standby that follows another one."""
         self.folder = folder
-        self.password = secrets.token_hex(8)
-        self.port = free_port()
+        self.password = secrets.token_hex(8) if follows is None else follows.password
+        self.port = port or free_port()
         # It refuses to run as root.
         self._user: dict[str, Any] = {}
         if os.getuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        password = folder / "password"
-        password.write_text(self.password)
-        password.chmod(0o644)
-        done = subprocess.run(
-            [
-                *(program("initdb"), "--pgdata", str(folder / "data"), "--username", "shop"),
-                *("--auth-local", "trust", "--auth-host", "scram-sha-256", "--pwfile", password),
+        data = folder / "data"
+        if follows is None:
+            password = folder / "password"
+            password.write_text(self.password)
+            password.chmod(0o644)
+            self._run(
+                *(program("initdb"), "--pgdata", str(data), "--username", "shop"),
+                *("--auth-local", "trust", "--auth-host", "scram-sha-256"),
+                *("--pwfile", str(password)),
                 # A language's order of words is not the order of bytes, which the project means.
                 *("--encoding", "UTF8", "--locale", "C.UTF-8"),
                 *("--locale-provider", "icu", "--icu-locale", "en-US", "--no-sync"),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-            **self._user,
+            )
+        else:
+            where = f"host={follows.folder} port={follows.port} user=shop"
+            self._run(
+                *(program("pg_basebackup"), "--pgdata", str(data), "--dbname", where),
+                *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            )
+        self.start()
+
+    def _run(self, *command: str) -> None:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=self.folder, **self._user
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        self.start()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -88,12 +98,30 @@ class PostgresServer:
         assert self.process.poll() is None, (self.folder / "log").read_text()
         status = self.folder / "data" / "postmaster.pid"
         lines = status.read_text().splitlines() if status.exists() else []
-        return len(lines) > 7 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"
+        up = len(lines) > 7 and lines[0] == str(self.process.pid)
+        return up and lines[7].strip() in ("ready", "standby")
 
-    def stop(self) -> None:
-        """End it, and the connections to it."""
-        self.process.send_signal(signal.SIGINT)
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it, and the connections to it; by SIGQUIT on the spot, as if it had crashed."""
+        self.process.send_signal(how)
         self.process.wait(60)
+
+    def terminate(self) -> None:
+        """End all connections to it, as an administrator does."""
+        self.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+    def set(self, name: str, value: str) -> None:
+        """Have one of its settings be another one, from now on."""
+        self.run(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.run("SELECT pg_reload_conf()")
+
+    def found(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds, as its owner."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            return connection.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
 
     def place(self, schema: str) -> PostgresSchema:
         """A schema of its database, by the socket."""

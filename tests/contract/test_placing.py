@@ -11,7 +11,7 @@ from domain.contracts import NewOrder
 from domain.errors import PurchaseFileError
 from domain.house_accounts import house_address
 from domain.money import Money
-from services.order import OrderService
+from services.order import OrderService, ids_of
 from tests import expected
 from tests.contract.conftest import Places
 from tests.integration.pipes import NOW
@@ -66,7 +66,8 @@ def test_orders_are_found_by_their_data_set_whatever_it_is_called(
     service.place([_foreign(f"{name}{end}") for name in NAMES for end in ("", "0", "/17")], NOW)
     for name in NAMES:
         ids = [f"{name}/00001/19970101/1/11.77", f"{name}/00002/19970112/1/12.00", f"{name}/17"]
-        assert list(service.ids_of(name)) == ids
+        with service.database.reading() as connection:
+            assert list(ids_of(connection, name)) == ids
         # Others' orders are no purchases that could be gone.
         assert place(service, file, name) == (0, 0)
         assert place(service, written(tmp_path, FIRST), name) == (0, 1)

@@ -8,7 +8,13 @@ from contextlib import suppress
 import psycopg
 import pytest
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from domain.errors import StoreError
 from event_log.database import Database
@@ -119,11 +125,20 @@ class Refused(Exception):
         ("57P01", OperationalError, True),
         ("57P03", OperationalError, True),
         ("08006", OperationalError, True),
+        ("08P01", OperationalError, True),
+        ("0A000", NotSupportedError, True),
         ("25006", InternalError, True),
+        ("25P03", InternalError, True),
+        ("25P04", InternalError, True),
+        ("40003", OperationalError, True),
+        ("57014", OperationalError, True),
+        ("57P05", OperationalError, True),
         (None, OperationalError, True),
         (None, InternalError, False),
         ("28P01", OperationalError, False),
         ("3D000", OperationalError, False),
+        ("57P04", OperationalError, False),
+        ("42501", ProgrammingError, False),
         ("23505", DBAPIError, False),
         ("22003", DBAPIError, False),
         ("42P01", DBAPIError, False),
@@ -135,6 +150,29 @@ def test_what_may_pass_is_told_from_what_stays(
     place = PostgresSchema("postgresql://nowhere/none", "some")
     assert place.is_passing(kind("SELECT 1", {}, Refused(state))) is passing
     assert not place.is_passing(ArithmeticError())
+
+
+AWAY = "connection to server failed: Connection refused"
+WRONG = "connection to server failed: FATAL:  password authentication failed"
+SEVERAL = "Multiple connection attempts failed. All failures were:"
+
+
+@pytest.mark.parametrize(
+    ("said", "passing"),
+    [
+        (AWAY, True),
+        (f"{WRONG}\n{SEVERAL}\n- host: {AWAY}\n- host: {WRONG}", True),
+        (f"{WRONG}\n{SEVERAL}\n- host: {WRONG}\n- host: {WRONG}", False),
+        (WRONG, False),
+        ("connection failed: FATAL:  sorry, too many clients already", True),
+        ("connection failed: FATAL:  the database system is starting up", True),
+        ('connection failed: FATAL:  database "shop" does not exist', False),
+        ("failed to resolve host 'postgres': Name or service not known", True),
+    ],
+)
+def test_of_several_servers_one_that_may_let_in_is_enough(said: str, passing: bool) -> None:
+    place = PostgresSchema("postgresql://nowhere/none", "some")
+    assert place.is_passing(OperationalError("", {}, psycopg.OperationalError(said))) is passing
 
 
 def test_durability_is_as_decided(database: Database) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 import event_log.database
 import event_log.postgres
 import event_log.sqlite
+import transport.retrying
 from domain.errors import StoreError
 from event_log.database import Database, Place
 from event_log.inbox import PositionRow, advance, next_offsets
@@ -88,6 +89,7 @@ def stopped(place: Place, what: str) -> Iterator["subprocess.Popen[str]"]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that take seconds here, and a minute elsewhere."""
     monkeypatch.setattr(event_log.database, "RETRY_FOR_SECONDS", 1)
+    monkeypatch.setattr(transport.retrying, "SAID_AGAIN_SECONDS", 0)
     monkeypatch.setattr(event_log.postgres, "LOCK_TIMEOUT_SECONDS", 1)
     monkeypatch.setattr(event_log.sqlite, "BUSY_TIMEOUT_SECONDS", 1)
 

@@ -11,7 +11,18 @@ from pathlib import Path
 
 from cli.console import err
 from tests.faults.changes import MUTATIONS
-from tests.faults.run import LONG, SHORT, Row, leader_killed, measure, mutation, topic_made_anew
+from tests.faults.on_postgres import stack_on_postgres
+from tests.faults.run import (
+    LONG,
+    LONG_ON_POSTGRES,
+    SHORT,
+    SHORT_ON_POSTGRES,
+    Row,
+    leader_killed,
+    measure,
+    mutation,
+    topic_made_anew,
+)
 from tests.faults.stack import stack
 
 HEADINGS = ("faults", "orders", "lost", "doubled", "recovered", "seconds")
@@ -46,10 +57,14 @@ def main() -> int:
 
 
 def _scenarios(chosen: argparse.Namespace, seed: int) -> Iterator[Row]:
-    sizes = SHORT if chosen.short else LONG
-    names = [name for name in sizes if not chosen.only or name in chosen.only]
-    if names:
-        with tempfile.TemporaryDirectory() as folder, stack(Path(folder), seed) as made:
+    short, long = (SHORT, SHORT_ON_POSTGRES), (LONG, LONG_ON_POSTGRES)
+    for made_on, sizes in zip(
+        (stack, stack_on_postgres), short if chosen.short else long, strict=True
+    ):
+        names = [name for name in sizes if not chosen.only or name in chosen.only]
+        if not names:
+            continue
+        with tempfile.TemporaryDirectory() as folder, made_on(Path(folder), seed) as made:
             for name in names:
                 size = sizes[name]
                 if chosen.faults:

@@ -12,6 +12,7 @@ from tests.conftest import Home
 from tests.faults.changes import MUTATIONS
 from tests.faults.cluster import cluster
 from tests.faults.made_anew import made_anew
+from tests.faults.on_postgres import ON_POSTGRES
 from tests.faults.scenarios import SCENARIOS, Outcome, Size
 from tests.faults.stack import Stack, services, stack
 from tests.waiting import wait_for
@@ -33,6 +34,20 @@ SHORT = {
     "foreign transactions": Size(0, 1200),
     "restored": Size(4, 1600, 150),
     "1 MB records": Size(50, 300, 100),
+}
+SHORT_ON_POSTGRES = {
+    "Postgres away": Size(1, 400, 40, seconds=8),
+    "Postgres' connections ended": Size(3, 400, 80),
+    "Postgres locked": Size(1, 300, 40, seconds=6),
+    "Postgres failed over": Size(1, 600, 30),
+    "Postgres failed over, tail lost": Size(1, 600, 30),
+}
+LONG_ON_POSTGRES = {
+    "Postgres away": Size(5, 5000, 40, seconds=15),
+    "Postgres' connections ended": Size(40, 4000, 40),
+    "Postgres locked": Size(3, 6000, 30, seconds=65),
+    "Postgres failed over": Size(5, 5000, 40),
+    "Postgres failed over, tail lost": Size(3, 3000, 40),
 }
 ON_STACK = {
     "kills": Size(30, 600),
@@ -96,7 +111,7 @@ def measure(name: str, made: Stack, size: Size) -> Row:
     row = Row(name)
     for _ in range(size.rounds):
         began, before, ends = time.monotonic(), made.placed, len(made.services.ends)
-        outcome = SCENARIOS[name](made, size)
+        outcome = (SCENARIOS | ON_POSTGRES)[name](made, size)
         row.add(verdict(name, made, outcome, began, before, ends))
     return row
 

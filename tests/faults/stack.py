@@ -20,6 +20,7 @@ from domain.contracts import NewOrder
 from event_log.database import Database, Place
 from tests import expected
 from tests.conftest import Home
+from tests.contract.pair import Pair
 from tests.faults.checks import World, all_wrong, letters_of
 from tests.faults.foreign import Purchase
 from tests.faults.processes import Services
@@ -44,6 +45,8 @@ class Stack:
     """Kills the broker, and starts it again."""
     database_dies: Callable[[], None] | None = None
     """Kills the database's server, and starts it again, where there is one."""
+    postgres: Pair | None = None
+    """The databases' server and its standby, where they are the test's own."""
     placed: int = 0
     foreign: list[Purchase] = field(default_factory=list)
     """Orders that somebody else has published."""
@@ -147,9 +150,11 @@ class Stack:
 
 
 @contextmanager
-def stack(folder: Path, seed: int, changes: Sequence[str] = (), **settings: str) -> Iterator[Stack]:
+def stack(
+    folder: Path, seed: int, changes: Sequence[str] = (), home: Home | None = None
+) -> Iterator[Stack]:
     """A fresh stack on a broker of its own; nothing of it is left at the end."""
-    home = Home(folder / "home", settings)
+    home = home or Home(folder / "home")
     servers = start_broker(home)
     try:
         assert home.shop("topics", "create").returncode == 0

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.run import SHORT, leader_killed, measure, mutation, topic_made_anew
+from tests.faults.on_postgres import stack_on_postgres
+from tests.faults.run import (
+    SHORT,
+    SHORT_ON_POSTGRES,
+    leader_killed,
+    measure,
+    mutation,
+    topic_made_anew,
+)
 from tests.faults.stack import Stack, stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -26,6 +34,20 @@ def test_nothing_is_lost_and_nothing_twice(made: Stack, name: str) -> None:
     if name == "disk full" and os.geteuid() != 0:
         pytest.skip("a small file system can be mounted by root only")
     row = measure(name, made, SHORT[name])
+    assert row.wrong == {}, f"FAULTS_SEED={SEED}"
+    assert (row.lost, row.doubled) == (0, 0)
+
+
+@pytest.fixture(scope="module")
+def on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The same, on a Postgres server that all of these scenarios may do with as they like."""
+    with stack_on_postgres(tmp_path_factory.mktemp("faults-postgres"), SEED) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", SHORT_ON_POSTGRES)
+def test_postgres_is_waited_for_and_nothing_is_lost(on_postgres: Stack, name: str) -> None:
+    row = measure(name, on_postgres, SHORT_ON_POSTGRES[name])
     assert row.wrong == {}, f"FAULTS_SEED={SEED}"
     assert (row.lost, row.doubled) == (0, 0)
 

@@ -175,7 +175,7 @@ def test_a_broker_survives_its_lost_pid_file(running):
 def test_another_port_than_the_running_brokers_is_refused(running):
     with pytest.raises(BrokerError, match="runs already, on port"):
         running.broker(port=1).start()
-    assert running.broker().status().ready
+    wait_for(lambda: running.broker().status().ready)
 
 
 def test_two_homes_do_not_meet(running, home):
@@ -183,7 +183,7 @@ def test_two_homes_do_not_meet(running, home):
     assert first.bootstrap_servers != second.bootstrap_servers
     assert first.cluster_id != second.cluster_id
     assert home.broker().stop() is True
-    assert running.broker().status().ready
+    wait_for(lambda: running.broker().status().ready)
     home.assert_nothing_left()
 
 
@@ -207,7 +207,7 @@ def test_a_named_broker_is_used_and_none_started(running, home, monkeypatch):
     handle = ensure_broker(Settings(), Console(stderr=True))
     assert (handle.bootstrap_servers, handle.started_here) == (named.bootstrap_servers, False)
     assert handle.stop() is False
-    assert running.broker().status().ready
+    wait_for(lambda: running.broker().status().ready)
     assert not home.path.exists()
 
 
@@ -388,7 +388,7 @@ def test_data_that_another_kafka_holds_are_a_clear_error(running, home):
     with pytest.raises(BrokerError, match="another Kafka process holds its data directory"):
         home.broker().start()
     home.assert_nothing_left()
-    assert running.broker().status().ready
+    wait_for(lambda: running.broker().status().ready)
 
 
 def test_no_java_package_is_a_clear_error(home, monkeypatch):

@@ -271,10 +271,11 @@ def test_an_open_order_waits_and_holds_up_its_own_partition_only(
     send(servers, [beside], 3)
     wait_for(lambda: beside.order_id in decided(home), "another partition goes on")
     wait_for(lambda: set(lags(home).values()) == {0}, "what is open is no work")
-    letter, held_up = Foreign(servers), ["orders[2]", "orders.dead-letter[0]"]
-    letter.send([Outgoing("orders.dead-letter", b"1", [], b"{")])
+    other, held_up = Foreign(servers), ["orders[2]", "orders.dead-letter[0]", "payment.replies[1]"]
+    other.send([Outgoing("orders.dead-letter", b"1", [], b"{")])
+    other.send([Outgoing("payment.replies", b"1", [], b"{")], 1)
     assert list(status(home)["held_up"]) == held_up  # type: ignore[call-overload]
-    letter.abort()
+    other.abort()
     (wrong,) = wait_for(lambda: status(home)["wrong"], "it waits too long")  # type: ignore[misc]
     assert wrong.startswith("orders[2] waits for a transaction that is open since 20")
     assert {name: each.poll() for name, each in processes.items()} == dict.fromkeys(SERVICES)

@@ -1,17 +1,13 @@
 """The stack as other tests know a home: its commands, and what is in its databases."""
 
 import subprocess
-from typing import Any
-
-from sqlalchemy import text
 
 from cli.settings import Settings
-from reporting.read_only import ReadOnlyDatabase
-from tests.conftest import Home
+from tests.faults.on_postgres import PostgresHome
 from tests.stack.composed import Composed
 
 
-class StackHome(Home):
+class StackHome(PostgresHome):
     """Commands are an operator's, and the test itself has the rights of `admin`."""
 
     def __init__(self, composed: Composed) -> None:
@@ -35,10 +31,3 @@ class StackHome(Home):
 
     def shop(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
         return self.composed.run("operator", ["shop", *arguments], timeout)
-
-    def count(self, database: str, what: str) -> int:
-        return int(self.rows(database, f"SELECT count(*) FROM {what}")[0][0])  # noqa: S608
-
-    def rows(self, database: str, query: str) -> list[tuple[Any, ...]]:
-        with ReadOnlyDatabase(self.known_settings.database(database)).reading() as connection:
-            return [tuple(row) for row in connection.execute(text(query))]

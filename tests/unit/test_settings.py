@@ -48,7 +48,7 @@ def test_the_password_is_apart_and_is_never_shown(
     place = settings.database("order")
     assert isinstance(place, PostgresSchema)
     engine = place.connect()
-    assert engine.url.password == PASSWORD
+    assert place.password == PASSWORD
     for said in (str(settings), repr(settings), str(place), repr(place), str(engine.url)):
         assert PASSWORD not in said
         assert "s3cr3t" not in said

@@ -78,6 +78,18 @@ def every_5(start: int, end: int) -> range:
     return range(start, end + 1, 5)
 
 
+def test_a_service_that_waits_for_its_database_is_not_stuck(database: Database) -> None:
+    waits = True
+    made = Watched(database, Cluster())
+    made.dog = Watchdog(
+        "order", database, [ORDERS], made.cluster, 90, made.ended.append, waits=lambda: waits
+    )
+    assert not made.look(*every_5(0, 600))
+    waits = False
+    assert not made.look(*every_5(605, 690))
+    assert made.look(*every_5(695, 900))
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     return Database(tmp_path / "order.sqlite", [PositionRow, HeartbeatRow])
