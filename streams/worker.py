@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from time import monotonic, process_time
 from typing import Any
 
 import uvloop
+from aiokafka.errors import IllegalStateError  # type: ignore[import-untyped]
 from faust.types import TP
 
 from domain.errors import BrokerError, ForeignTopic, OffsetGap, StoreError
@@ -191,9 +193,9 @@ class Worker:
         try:
             # Not by the batches' thread: a broker that is slow to answer must not hold them up.
             ends = await loop.run_in_executor(None, self._cluster.ends, topics)
+            busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
             if throttled():
                 assigned = await self._passed_by(assigned)
-            busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
             take = partial(self.intake.take_left, assigned, ends, busy=busy)
             await loop.run_in_executor(self._thread, take)
         except BrokerError as error:
@@ -207,11 +209,20 @@ class Worker:
         Where the broker makes it wait, others are only late: to read them directly would read them
         twice, and what is read so is taken from the client's share.
         """
-        consumer = self.app.consumer
-        places = [(place, await consumer.position(TP(*place))) for place in assigned]
+        loop = asyncio.get_running_loop()
+        handled = await loop.run_in_executor(None, self._handled)
+        found = []
+        for place in assigned:
+            # It may have been taken away from this process meanwhile.
+            with suppress(IllegalStateError):
+                position = await self.app.consumer.position(TP(*place))
+                if (position or 0) > handled.get(place, 0):
+                    found.append(place)
+        return found
+
+    def _handled(self) -> dict[TopicPartition, int]:
         with self._service.database.reading() as connection:
-            handled = next_offsets(connection)
-        return [place for place, at in places if (at or 0) > handled.get(place, 0)]
+            return next_offsets(connection)
 
     async def _take_what_was_passed_over(self) -> None:
         """Read at once what Faust's client can't read: it won't come by itself."""
