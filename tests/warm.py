@@ -119,6 +119,7 @@ def _become(arguments: list[str], environment: dict[str, str], streams: list[int
 
 
 if __name__ == "__main__":
+    import cli.main  # noqa: F401 what takes its time at each start
     import streams.worker  # noqa: F401 what a service needs
     from cli.start import run
 
