@@ -33,5 +33,8 @@ class Backend(Protocol):
     def holder(self, engine: Engine, purpose: str) -> str | None:
         """Who holds the lock for a purpose; `None` if nobody knows."""
 
+    def is_copy(self, connection: Connection) -> bool:
+        """Whether it is a copy, to which what is written elsewhere comes later."""
+
     def now(self, connection: Connection) -> datetime:
         """The time (UTC, aware) by the clock that all have in common who write there."""

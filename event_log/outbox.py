@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, Index, Row, func, select, update
 from sqlmodel import Field, SQLModel
 
-from domain.errors import RecordsRefused
+from domain.errors import BrokerError, RecordsRefused
 from event_log.database import Database, Int64, pack_headers, table_of, unpack_headers
 from event_log.holding import HELD_FOR_SECONDS
 from event_log.statements import among, end_of_batch
@@ -50,6 +50,7 @@ class Publishes(Protocol):
 
         Raises:
             RecordsRefused: the broker will never take some of them; the others are published.
+            BrokerError: some are not there; its `arrived` says which are.
         """
 
 
@@ -93,7 +94,9 @@ class Relay:
 
     Several processes may relay the same outbox: a lock lets one at a time
     take a batch from reading to marking, so order holds and nothing is sent twice. A crash between
-    publishing and marking sends the batch again; receivers know it by its ids.
+    publishing and marking sends the batch again; receivers know it by its ids. So does the end of
+    a connection to Postgres meanwhile, and of the lock with it: another relay takes the same batch,
+    and what comes after it only when that is out.
 
     What the broker will not take is set aside, and holds up nothing; the next relay, such as that
     of the service's next start, tries it again once.
@@ -124,7 +127,7 @@ class Relay:
         """Publish what waits, batch by batch; returns how many records that were.
 
         Raises:
-            BrokerError: the brokers didn't take a batch; it stays in the outbox.
+            BrokerError: the brokers didn't take a batch; what did not arrive stays in the outbox.
             StoreError: another relay holds the outbox for too long, or the database can't be
                 written.
         """
@@ -164,8 +167,15 @@ class Relay:
                 )
             except RecordsRefused as error:
                 refused = {rows[index].id: why for index, why in error.reasons.items()}
+            except BrokerError as error:
+                # A broker that takes few bytes a second would never come to the end of a batch
+                # that begins anew each time.
+                arrived = [rows[index].id for index in sorted(error.arrived)]
+                if arrived:
+                    self._database.in_transaction(partial(_mark, arrived, {}))
+                raise
             published = [row.id for row in rows if row.id not in refused]
-            self._database.in_transaction(partial(_mark, published, refused))
+            refused = self._database.in_transaction(partial(_mark, published, refused))
         for row_id, why in refused.items():
             _log.error(
                 "%s: record %d of the outbox is set aside, for it can't be published as it is: %s. "
@@ -184,10 +194,20 @@ class Relay:
         ).all()
 
 
-def _mark(published: Sequence[int], refused: Mapping[int, str], connection: Connection) -> None:
+def _mark(
+    published: Sequence[int], refused: Mapping[int, str], connection: Connection
+) -> Mapping[int, str]:
+    """Mark what is out, and what was refused; returns which of that is not out all the same."""
+    # A relay whose lock was lost meanwhile may come after another one: what is out is out.
     if published:
-        connection.execute(
-            update(_outbox).where(among(_outbox.c.id, published)).values(published=True)
-        )
-    for row_id, why in refused.items():
-        connection.execute(update(_outbox).where(_outbox.c.id == row_id).values(refused=why))
+        ids = among(_outbox.c.id, published)
+        connection.execute(update(_outbox).where(ids).values(published=True, refused=None))
+    return {
+        row_id: why
+        for row_id, why in refused.items()
+        if connection.execute(
+            update(_outbox)
+            .where((_outbox.c.id == row_id) & _outbox.c.published.is_(False))
+            .values(refused=why)
+        ).rowcount
+    }

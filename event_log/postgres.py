@@ -6,21 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from sqlalchemy import (
-    URL,
-    Connection,
-    Engine,
-    ExceptionContext,
-    create_engine,
-    event,
-    inspect,
-    make_url,
-)
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from domain.errors import StoreError
+from event_log.addresses import parts_of, shown
 from event_log.conditions import (
     LOCK_NOT_AVAILABLE,
     OF_A_STANDBY,
@@ -31,8 +23,10 @@ from event_log.conditions import (
 from event_log.holding import process_name
 from event_log.revisions import unnumbered
 
+if TYPE_CHECKING:
+    import psycopg
+
 LOCK_TIMEOUT_SECONDS = 10
-CONNECT_TIMEOUT_SECONDS = 10
 
 IDLE_IN_TRANSACTION_SECONDS = 60
 """How long a transaction that holds the write lock may stand still: then the server ends it.
@@ -40,23 +34,13 @@ IDLE_IN_TRANSACTION_SECONDS = 60
 A process that was stopped in its midst finds the connection gone, and does its work again.
 """
 
-GONE_AFTER_SECONDS = 30
-"""After so long without a sign of life, server and client each take the other for gone."""
-
-_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
-_GONE = {"tcp_user_timeout": GONE_AFTER_SECONDS * 1000}
-_SERVER_SIDE = {
-    **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
-    **_GONE,
-    # Also while it waits for a lock.
-    "client_connection_check_interval": GONE_AFTER_SECONDS * 1000,
-}
-"""Libpq's names for the client's side are the server's for its own, but for the prefix."""
-
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _OF_ITS_OWN = {"reading": True, "isolation_level": "AUTOCOMMIT"}
 _WRITING = "write"
 _OPEN = "open"
+_STANDBY = (
+    "its server is a standby, which can only be read: who writes needs the address of the primary"
+)
 _RIGHTS = """
 SELECT oid IS NOT NULL,
     CASE WHEN oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
@@ -80,8 +64,9 @@ class PostgresSchema:
     """A schema that one service's tables are in; it is made where it is missing.
 
     Attributes:
-        url: where the database is, as libpq reads it: ``postgresql://user:password@host/database``.
+        url: where the database is, as libpq reads it: ``postgresql://role@host/database``.
         schema: lower-case letters, digits and underscores.
+        password: the role's, if that isn't in the address.
 
     Raises:
         StoreError: the address can't be read, or the schema's name is another one.
@@ -89,6 +74,7 @@ class PostgresSchema:
 
     url: str = field(repr=False)
     schema: str
+    password: str | None = field(default=None, repr=False)
 
     reading: ClassVar[Mapping[str, Any]] = {
         "reading": True,
@@ -97,7 +83,7 @@ class PostgresSchema:
     }
 
     def __post_init__(self) -> None:
-        _parsed(self.url)
+        parts_of(self.url)
         if not _NAME.fullmatch(self.schema):
             raise StoreError(
                 f"{self.schema!r} is no name for a schema here: lower-case letters, digits and "
@@ -106,41 +92,44 @@ class PostgresSchema:
 
     def __str__(self) -> str:
         """The address without its password, and the schema."""
-        url = _parsed(self.url)
-        # Whatever else is asked for, such as a key's file, is nobody's business.
-        kept = {name: url.query[name] for name in ("host", "port") if name in url.query}
-        shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, kept)
-        return f"{shown.render_as_string()} (schema {self.schema})"
+        return f"{shown(parts_of(self.url))} (schema {self.schema})"
 
-    def connect(self) -> Engine:
+    def connect(self, looking: float | None = None) -> Engine:
         """An engine whose transactions hold the schema's write lock, unless they are for reading.
 
         A connection that the server has ended since it was last used is replaced unnoticed.
+
+        Args:
+            looking: for one who only looks: seconds that a lock is waited for.
         """
-        url = _parsed(self.url)
-        named = {"application_name": f"{self.schema}@{process_name()[-40:]}"}
-        ours = " ".join(f"-c {name}={value}" for name, value in (named | _SERVER_SIDE).items())
-        # The last one counts: of these the address may say something else.
-        options = (
-            f"{ours} {url.query.get('options', '')} "
-            f"-c search_path={self.schema} -c synchronous_commit=on"
-        )
-        alive = {
-            name: each for name, each in (_KEEPALIVES | _GONE).items() if name not in url.query
-        }
+        # Whoever works with files doesn't wait for the driver.
+        from event_log.sessions import parameters_of, set_up
+
+        said = parts_of(self.url)
+        if self.password is not None:
+            said["password"] = self.password
+        name = f"{self.schema}@{process_name()[-40:]}"
+        parameters = parameters_of(said, name)
+        seconds = LOCK_TIMEOUT_SECONDS if looking is None else looking
+        own = {"search_path": self.schema, "lock_timeout": f"{max(1, int(seconds * 1000))}ms"}
         engine = create_engine(
-            url.set(drivername="postgresql+psycopg"),
+            "postgresql+psycopg://",
             # Each statement must see what the lock was waited for.
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
-            connect_args={
-                **alive,
-                "options": options,
-                "client_encoding": "utf8",
-                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            },
+            connect_args=parameters,
         )
-        event.listen(engine, "connect", self._say_open)
+
+        def open_session(connection: "psycopg.Connection[Any]", _record: Any) -> None:
+            try:
+                set_up(connection, parameters, own)
+                self._say_open(connection)
+            except BaseException:
+                connection.close()
+                raise
+
+        # Before SQLAlchemy asks the server how it does things.
+        event.listen(engine, "connect", open_session, insert=True)
         event.listen(engine, "begin", self._begin)
         event.listen(engine, "handle_error", _leave_a_standby)
         return engine
@@ -190,6 +179,8 @@ class PostgresSchema:
         """Hold an advisory lock on a connection of its own; gives whether it is held."""
         key = self._key(purpose)
         with engine.connect().execution_options(**_OF_ITS_OWN) as connection:
+            if self.is_copy(connection):
+                _refuse_standby(connection)
             # The lock ends with the connection, however that ends.
             if not _take(connection, key, within):
                 yield False
@@ -201,6 +192,10 @@ class PostgresSchema:
                     connection.exec_driver_sql(f"SELECT pg_advisory_unlock({key})")
                 except DBAPIError:
                     connection.invalidate()
+
+    def is_copy(self, connection: Connection) -> bool:
+        """Whether the server is a standby."""
+        return bool(connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar())
 
     def now(self, connection: Connection) -> datetime:
         """The server's clock, so that writers on several hosts have one."""
@@ -222,25 +217,25 @@ class PostgresSchema:
         since = f", {state} for {seconds:.0f} s" if state else ""
         return f"{name}{where} (server process {pid}{since})"
 
-    def _say_open(self, connection: Any, _record: Any) -> None:
-        # Held as long as the connection; who changes tables waits for nobody's, or is told. One
-        # that looks only waits for less, which its address says.
-        connection.execute(
-            "SELECT CASE current_setting('lock_timeout') WHEN '0' THEN "
-            f"set_config('lock_timeout', '{LOCK_TIMEOUT_SECONDS}s', true) END, "
-            f"pg_advisory_lock_shared({self._key(_OPEN)})"
-        )
+    def _say_open(self, connection: "psycopg.Connection[Any]") -> None:
+        # Held as long as the connection; who changes tables waits for nobody's, or is told.
+        connection.execute(f"SELECT pg_advisory_lock_shared({self._key(_OPEN)})")
         connection.commit()
 
     def _begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get("reading"):
             return
-        connection.exec_driver_sql(
-            f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT_SECONDS}s', true), "
-            f"pg_advisory_xact_lock({self._key(_WRITING)}), "
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            # After a reading SQLAlchemy has it say READ WRITE, which no standby begins.
+            driver.read_only = None
+        *_, is_standby = connection.exec_driver_sql(
+            f"SELECT pg_advisory_xact_lock({self._key(_WRITING)}), "
             "set_config('idle_in_transaction_session_timeout', "
-            f"'{IDLE_IN_TRANSACTION_SECONDS}s', true)"
-        )
+            f"'{IDLE_IN_TRANSACTION_SECONDS}s', true), pg_is_in_recovery()"
+        ).one()
+        if is_standby:
+            _refuse_standby(connection)
 
     def _key(self, purpose: str) -> int:
         # Advisory locks are one database's, and have numbers instead of names.
@@ -252,6 +247,15 @@ def _leave_a_standby(met: ExceptionContext) -> None:
     # Else the pool would give the same connection again, long after another server has taken over.
     if sqlstate(met.original_exception) in OF_A_STANDBY:
         met.is_disconnect = True
+
+
+def _refuse_standby(connection: Connection) -> NoReturn:
+    """Refuse what a standby can't do: write, or hold a lock that holds up anybody elsewhere."""
+    from psycopg.errors import ReadOnlySqlTransaction
+
+    # By the next connection the address may lead to a primary.
+    connection.invalidate()
+    raise InternalError(None, None, ReadOnlySqlTransaction(_STANDBY))
 
 
 def _take(connection: Connection, key: int, within: float) -> bool:
@@ -268,39 +272,3 @@ def _take(connection: Connection, key: int, within: float) -> bool:
             raise
         return False
     return True
-
-
-def has_password(url: str) -> bool:
-    """Whether there is a password in an address.
-
-    Raises:
-        StoreError: the address can't be read.
-    """
-    found = _parsed(url)
-    return found.password is not None or any("password" in name for name in found.query)
-
-
-def with_password(url: str, password: str) -> str:
-    """The address with a password in it."""
-    return _parsed(url).set(password=password).render_as_string(hide_password=False)
-
-
-def with_option(url: str, option: str) -> str:
-    """The address with one more of the server's settings, such as ``lock_timeout=1000``."""
-    found = _parsed(url)
-    before = found.query.get("options", "")
-    changed = found.update_query_dict({"options": f"{before} -c {option}".strip()})
-    return changed.render_as_string(hide_password=False)
-
-
-def _parsed(url: str) -> URL:
-    try:
-        found = make_url(url)
-    except (ArgumentError, ValueError):
-        # The address may have a password in it, and is not repeated.
-        raise StoreError("the address of a Postgres database can't be read") from None
-    if found.get_backend_name() not in ("postgresql", "postgres"):
-        raise StoreError(
-            f"{found.get_backend_name()} is no Postgres: its address begins with postgresql://"
-        )
-    return found

@@ -9,10 +9,10 @@ from time import perf_counter
 from typing import NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from domain.errors import StoreError
-from event_log.database import ClusterRow, Database, Place, reason, table_of
+from event_log.database import ClusterRow, Place, reason, table_of
 from reporting.proof import Failure, Finding, Part, PartName, Progress
 from reporting.proof_of_figure import FIGURE, prove_figures
 from reporting.proof_of_log import look, open_log_to_prove, prove_chain
@@ -29,9 +29,37 @@ from reporting.set_aside import SetAsideRow, aside
 NEEDS_KAFKA = frozenset({PartName.OFFSETS, PartName.ORDERS, PartName.SHIPMENTS})
 """Parts that ask Kafka: the latter two, for what the recorder may not have come to."""
 
+_OF_THE_DATA = ("22", "42", "54", "58P01", "XX")
+"""Beginnings of what Postgres calls an error that comes of what is there: values, or bodies, that
+are none, columns of another kind, what is too deep to read, a file that is missing, damage."""
 
-_DENIED = "42501"
-"""What Postgres calls a right that a role doesn't have."""
+_NOT_OF_THE_DATA = ("42501", "42601")
+"""A right that is missing, and a statement that the server can't read."""
+
+_FILE_CANT_BE_USED = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+"""What SQLite says of a file, a proof's own too, whatever is in it."""
+
+_DAMAGED = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_SHORT_READ,
+        sqlite3.SQLITE_IOERR_CORRUPTFS,
+        sqlite3.SQLITE_IOERR_DATA,
+    }
+)
+"""Which failures of a disk are in what is there; others are of writing."""
 
 
 class Databases(NamedTuple):
@@ -89,7 +117,7 @@ class Proof:
         }
         if topics is not None:
             parts[PartName.OFFSETS] = partial(self._offsets, topics)
-        return _timed(self._log, name, partial(parts[name], progress))
+        return _timed(name, partial(parts[name], progress))
 
     def figures(self, file: Path) -> Part:
         """Check an exported file.
@@ -97,7 +125,7 @@ class Proof:
         Raises:
             ShopError: the file can't be read, or holds no figures that could be checked.
         """
-        return _timed(self._log, FIGURE, partial(prove_figures, self._log, self.head, file))
+        return _timed(FIGURE, partial(prove_figures, self._log, self.head, file))
 
     def close(self) -> None:
         """Forget what was gathered."""
@@ -138,14 +166,14 @@ class Proof:
         return None if book is None else self._open.enter_context(closing(book))
 
 
-def _timed(log: Database, name: str, find: Callable[[], Finding]) -> Part:
+def _timed(name: str, find: Callable[[], Finding]) -> Part:
     began = perf_counter()
     try:
         finding = find()
     except OSError as error:
         raise StoreError(f"{name} can't be proved: {error}") from error
     except (sqlite3.DatabaseError, SQLAlchemyError) as error:
-        if not isinstance(log.place, Path) and _says_nothing(log, error):
+        if not tells_of_the_data(error):
             raise StoreError(f"{name} can't be proved at the moment: {reason(error)}") from error
         # A damaged file, or a column that holds what none can: that is what a proof looks for.
         why = reason(error)
@@ -153,7 +181,19 @@ def _timed(log: Database, name: str, find: Callable[[], Finding]) -> Part:
     return Part(name, finding, perf_counter() - began)
 
 
-def _says_nothing(log: Database, error: Exception) -> bool:
-    """Whether a server is away or a right is missing: that says nothing of what is there."""
-    denied = getattr(getattr(error, "orig", None), "sqlstate", None) == _DENIED
-    return denied or log.backend.is_passing(error)
+def tells_of_the_data(error: sqlite3.DatabaseError | SQLAlchemyError) -> bool:
+    """Whether a database can't read what is in it; anything else says nothing of what is there.
+
+    A server that is away, a time that is over, no room, a lock or a right can't fail a proof.
+    """
+    origin = getattr(error, "orig", error)
+    if isinstance(origin, sqlite3.Error):
+        code = getattr(origin, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code & 0xFF == sqlite3.SQLITE_IOERR:
+            return code in _DAMAGED
+        return code & 0xFF not in _FILE_CANT_BE_USED
+    state: str | None = getattr(origin, "sqlstate", None)
+    if state is None:
+        # The driver's: it can't make a value of what it was given.
+        return isinstance(error, DataError)
+    return state.startswith(_OF_THE_DATA) and state not in _NOT_OF_THE_DATA

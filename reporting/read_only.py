@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +10,8 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspe
 from sqlmodel import SQLModel
 
 from event_log.database import Database, Place, table_of
-from event_log.postgres import PostgresSchema, with_option
-from event_log.sqlite import SqliteFile
+from event_log.postgres import PostgresSchema
+from event_log.sqlite import SqliteFile, look_into
 
 Read = TypeVar("Read")
 
@@ -81,12 +80,7 @@ class ReadOnlyDatabase(Database):
         return row[0], row[1]
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            timeout=LOCKED_SECONDS,
-            isolation_level=None,
-        )
+        return look_into(self.path, LOCKED_SECONDS)
 
 
 def look_up(
@@ -116,8 +110,7 @@ def has_tables(connection: Connection, *models: type[SQLModel]) -> bool:
 
 @cache
 def _engine_of(place: PostgresSchema) -> Engine:
-    url = with_option(place.url, f"lock_timeout={int(LOCKED_SECONDS * 1000)}")
-    engine: Engine = replace(place, url=url).connect().execution_options(**place.reading)
+    engine: Engine = place.connect(LOCKED_SECONDS).execution_options(**place.reading)
     return engine
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -28,18 +29,22 @@ ORDERS = 400
 _numbers = itertools.count(1)
 
 
+@contextmanager
+def open_folder(prefix: str) -> Iterator[Path]:
+    """A folder that may be somebody else's: pytest's own is the user's alone."""
+    folder = Path(mkdtemp(prefix=f"{prefix}-"))
+    try:
+        yield folder
+    finally:
+        rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    # Not in pytest's own folder, which is root's alone.
-    folder = Path(mkdtemp(prefix="postgres-"))
-    made = None
-    try:
+    with open_folder("postgres") as folder:
         made = PostgresServer(folder)
         yield made
-    finally:
-        if made is not None:
-            made.stop()
-        rmtree(folder)
+        made.stop()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from cli.secrets_folder import DATABASE_PASSWORD
 from event_log.access.rights import RIGHTS, role_of
-from event_log.postgres import PostgresSchema, with_password
+from event_log.postgres import PostgresSchema
 from tests.conftest import Home
 from tests.contract.server import PostgresServer
 
@@ -58,7 +58,7 @@ class Stack:
 
     def place(self, principal: str, schema: str) -> PostgresSchema:
         url = f"postgresql://{role_of(principal)}@127.0.0.1:{self.server.port}/{self.database}"
-        return PostgresSchema(with_password(url, self.passwords[principal]), schema)
+        return PostgresSchema(url, schema, self.passwords[principal])
 
     def connect(self, principal: str, password: str | None = None) -> psycopg.Connection:
         given = self.passwords[principal] if password is None else password
