@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from cli.composition import bootstrap_servers
 from cli.console import err, out, print_json
 from cli.secrets_folder import FORMER, KAFKA_PASSWORD, read_passwords
 from cli.settings import Settings
+from cli.tables import Table
 from domain.errors import NotLetIn, ShopError
 from domain.principals import Principal
 from transport.access import Right, rights
@@ -41,9 +40,9 @@ def show(
     elif markdown:
         out.print(as_markdown(table), markup=False, highlight=False)
     else:
-        shown = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-        for heading in ("principal", "", "name", "may"):
-            shown.add_column(heading, overflow="fold")
+        shown = Table()
+        shown.names("principal", "")
+        shown.texts("name", "may")
         for line in _lines(table):
             shown.add_row(*line)
         out.print(shown)

@@ -236,7 +236,8 @@ def _is_answer(outcome: Outcome) -> bool:
 def _unanswered(order: NewOrder, outcome: Outcome) -> ShopError:
     return ShopError(
         f"order {order.order_id} got no answer in {TRIES} tries, last: {outcome}. "
-        "`shop requests --state pending` and `--state expired` show what is open"
+        "`shop requests --state pending` and `--state expired` show what is open, and "
+        "`shop dead-letters list` what could not be handled"
     )
 
 

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from cli.composition import local_broker, named_servers
+from cli.console import WITH_BAR
 from cli.settings import Settings
 from transport.local_broker import KAFKA_VERSION, BrokerStatus, LocalBroker, reach
 from transport.servers import Servers
@@ -130,7 +131,10 @@ def status(as_json: Json = False) -> None:
             f"Cluster {found.cluster_id}, data in {found.data}, log in {found.log}"
         )
     else:
-        typer.echo(f"No broker is running. `shop broker start` starts Kafka {found.version}.")
+        typer.echo(
+            f"No broker is running in {settings.home}. `shop broker start` starts Kafka "
+            f"{found.version} there."
+        )
     if not found.running:
         raise typer.Exit(NOT_RUNNING)
 
@@ -217,12 +221,11 @@ def _download(console: Console) -> Iterator[_Line | _Bar]:
     if not console.is_terminal:
         yield _Line(console)
         return
+    rest = (BarColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     bar = Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
         DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        *(rest if console.width >= WITH_BAR else ()),
         console=console,
     )
     try:

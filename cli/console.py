@@ -5,8 +5,10 @@ import logging
 import os
 import sys
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import (
@@ -27,10 +29,24 @@ from cli.log_lines import JsonLines, PlainLines
 SAID_AGAIN_SECONDS = 30.0
 """How long a line of a library is not written again."""
 
+WITH_BAR = 80
+"""Columns of a terminal from which on a bar, times and rates have room beside the figures."""
+
 _TALKATIVE = ("aiokafka", "faust", "mode", "opentelemetry", "urllib3")
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+# No emoji: a path or a reason may have `:a:` in it.
+out = Console(soft_wrap=True, emoji=False)
+err = Console(stderr=True, soft_wrap=True, emoji=False)
+
+
+def refuse_no_figure(option: str, value: float | None) -> None:
+    """Refuse what no bound keeps out: NaN, and where there is no upper one, infinity.
+
+    Raises:
+        BadParameter: it is one of these.
+    """
+    if value is not None and not isfinite(value):
+        raise typer.BadParameter(f"{option} {value} is no figure")
 
 
 def print_json(value: Any) -> None:
@@ -49,20 +65,6 @@ def print_json_list(name: str, values: Iterable[Any]) -> None:
     sys.stdout.write("\n  ]\n}\n" if between else "]\n}\n")
 
 
-def progress_bar(what: str) -> Progress:
-    """A progress bar on standard error; nothing where that is no terminal."""
-    return Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        disable=not err.is_terminal,
-    )
-
-
 class RateColumn(ProgressColumn):
     """A progress bar's column: how many a second."""
 
@@ -70,6 +72,25 @@ class RateColumn(ProgressColumn):
         """The rate as a whole number."""
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
+def progress_bar(what: str, *more: ProgressColumn, transient: bool = False) -> Progress:
+    """A progress bar on standard error; nothing where that is no terminal.
+
+    Args:
+        what: what it is about.
+        more: columns beside the usual ones.
+        transient: whether it is gone when it is over.
+    """
+    figures = (TextColumn(what), MofNCompleteColumn(), TaskProgressColumn())
+    # Rich cuts figures where there is no room for all of it.
+    rest = (BarColumn(), *more, TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(
+        *(figures if err.width < WITH_BAR else (figures[0], rest[0], *figures[1:], *rest[1:])),
+        console=err,
+        transient=transient,
+        disable=not err.is_terminal,
+    )
 
 
 class Seldom(logging.Filter):

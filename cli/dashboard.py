@@ -3,6 +3,7 @@
 import errno
 import http.client
 import ipaddress
+import reprlib
 import signal
 import socket
 import subprocess
@@ -16,13 +17,13 @@ from urllib.parse import urlsplit
 import psutil
 import typer
 
+from cli.composition import require_home
 from cli.console import log_to_stderr, out
 from cli.follower import Follower
 from cli.login import Login, is_loopback, login_of
 from cli.settings import Settings
 from cli.telemetry import telling
 from domain.errors import ShopError
-from domain.money import parse_amount
 
 FIRST_PORT = 8501
 PORTS_TRIED = 100
@@ -55,10 +56,9 @@ def dashboard(
             port is taken, or the page's server ended by itself.
     """
     settings = Settings()
+    require_home(settings)
     login, base_path = login_of(settings), settings.dashboard_base_path
     _refuse_an_open_door(address, login, without_login)
-    # Refuses a currency that amounts can't be written in, before there is a page to say so.
-    parse_amount("0", settings.currency)
     wanted = port or settings.dashboard_port
     chosen = first_free(address, wanted)
     follower = None
@@ -90,8 +90,8 @@ def _refuse_an_open_door(address: str, login: Login | None, without_login: bool)
         return
     try:
         open_to_others = not is_loopback(address)
-    except OSError as error:
-        raise ShopError(f"{address} can't be listened on: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        raise _no_address(address, error) from error
     if open_to_others and not without_login:
         raise ShopError(
             f"at {address} other machines could look without a login: set SHOP_OIDC_METADATA_URL "
@@ -223,11 +223,17 @@ def _is_free(address: str, port: int) -> bool:
         with socket.socket(family, kind, protocol) as attempt:
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             attempt.bind(where)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             return False
-        raise ShopError(f"{address}:{port} can't be listened on: {error.strerror}") from error
+        raise _no_address(f"{address}:{port}", error) from error
     return True
+
+
+def _no_address(address: str, error: OSError | UnicodeError) -> ShopError:
+    # Python reads a name by its rules for names before the system does, and refuses some.
+    why = error.strerror if isinstance(error, OSError) else "it is no host's name"
+    return ShopError(f"{reprlib.repr(address)} can't be listened on: {why}")
 
 
 def _host(address: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.composition import publisher, wait_for_topics
+from cli.composition import publisher, require_home, wait_for_topics
 from cli.console import err, out, print_json, print_json_list
 from cli.letter_edits import Edits, checked, edited, in_editor, past_deadline
 from cli.letter_view import as_json, print_letter, print_letters
@@ -20,6 +20,7 @@ from event_log.outbox import Relay, set_aside, waiting
 from services.letter_store import Letter
 from services.letters import LetterDesk
 from transport.cluster import ClusterView
+from transport.codec import MAX_BODY_BYTES
 from transport.servers import Servers
 
 dead_letters_app = typer.Typer(
@@ -164,8 +165,11 @@ def _desk(settings: Settings) -> LetterDesk:
     try:
         desk, _servers = _reached(settings)
     except BrokerError as error:
+        place = settings.database("dead_letters")
+        if isinstance(place, Path) and not place.exists():
+            raise
         _warn(f"only letters that were seen before: {error}")
-        return LetterDesk(settings.database("dead_letters"))
+        return LetterDesk(place)
     return desk
 
 
@@ -177,6 +181,7 @@ def _reached(settings: Settings) -> tuple[LetterDesk, Servers]:
     Raises:
         BrokerError: the broker is away.
     """
+    require_home(settings)
     servers, cluster = wait_for_topics(settings, Principal.OPERATOR, seconds=5)
     desk = collected(settings, servers, cluster, _warn)
     with desk.database.reading() as connection:
@@ -203,8 +208,10 @@ def collected(
 
     Raises:
         BrokerError: the topics can't be read.
-        StoreError: the letters can't be kept, or are of another cluster.
+        StoreError: there is no home to keep the letters in, they can't be kept, or are of
+            another cluster.
     """
+    require_home(settings)
     desk = LetterDesk(settings.database("dead_letters"))
     desk.database.bind_to_cluster(cluster)
     desk.take_in(servers, refused)
@@ -250,9 +257,12 @@ def _select(
 
 
 def _read(file: Path) -> bytes:
-    if str(file) == "-":
-        return sys.stdin.buffer.read()
+    # One byte more than is taken, so that what is larger is refused as that.
+    most = MAX_BODY_BYTES + 1
     try:
-        return file.read_bytes()
+        if str(file) == "-":
+            return sys.stdin.buffer.read(most)
+        with file.open("rb") as opened:
+            return opened.read(most)
     except OSError as error:
         raise ShopError(f"{file} can't be read: {error.strerror}") from error

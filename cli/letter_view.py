@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from rich import box
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from cli.console import out
@@ -44,23 +43,21 @@ def as_json(letter: Letter) -> dict[str, Any]:
 
 
 def print_letters(letters: Sequence[Letter]) -> None:
-    """A table of letters, for people."""
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    for heading in ("letter", "state", "refused by", "tries", "last refused (UTC)", "reason"):
-        table.add_column(heading, overflow="fold")
+    """Letters for people, two lines each: no reason fits beside the rest of it."""
     for letter in letters:
-        last = letter.refusals[-1]
-        row = (
-            letter.name,
-            letter.state.value,
-            ", ".join(sorted({refusal.service for refusal in letter.refusals})),
-            str(letter.letter.tries),
-            f"{last.time:%Y-%m-%d %H:%M:%S}",
-            last.reason,
+        last, tries = letter.refusals[-1], letter.letter.tries
+        services = ", ".join(sorted({refusal.service for refusal in letter.refusals}))
+        _say(
+            f"{letter.name}: {letter.state.value}, refused by {services}, "
+            f"last {last.time:%Y-%m-%d %H:%M:%S} UTC, {tries} {'try' if tries == 1 else 'tries'}",
+            "bold",
         )
         # As text, not as markup: a stranger wrote some of it.
-        table.add_row(*(Text(harmless(cell)) for cell in row))
-    out.print(table)
+        reason = Text(harmless(last.reason))
+        if out.is_terminal:
+            out.print(Padding(reason, (0, 0, 0, 4)), soft_wrap=False, highlight=False)
+        else:
+            out.print("   ", reason, highlight=False)
     out.print(f"{len(letters):,} letters")
 
 

@@ -1,25 +1,28 @@
 """The `shop` command.
 
 Exit codes: 0 done; 1 it could not be done, and the message says why; 2 the command line is wrong;
-3 done, but some lines of the input were refused, or (`broker status`) no broker runs; 130 and 143
-ended by Ctrl-C or SIGTERM.
+3 done, but some lines of the input were refused, or (`broker status`) no broker runs; 130, 141 and
+143 ended by Ctrl-C, by who stopped reading standard output, or by SIGTERM.
 """
 
 import logging
 import os
+import reprlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
 
 from cli.access import acl_app
 from cli.asking import Style, ask_all
 from cli.broker import broker_app
 from cli.composition import PROJECTOR, SERVICES, bootstrap_servers, keeping, worker
-from cli.console import err, log_to_stderr, logs_are_json, out, print_json
+from cli.console import err, log_to_stderr, logs_are_json, out, print_json, refuse_no_figure
 from cli.dashboard import dashboard
 from cli.dead_letters import dead_letters_app
 from cli.demo import PURCHASES, demo
@@ -46,6 +49,7 @@ from transport.topics import ALL_TOPICS, create_topics
 _log = logging.getLogger(__name__)
 
 EXIT_REFUSED = 3
+EXIT_INTERRUPTED = 130
 
 ORDER = "order"
 """The service that places orders, whichever command does."""
@@ -126,6 +130,7 @@ def place_file(
 
     A file that was placed before may have lines more or lines less, not both at once.
     """
+    refuse_no_figure("--rate", rate)
     if rate is not None and style is not Style.EVENTS:
         raise typer.BadParameter("--rate goes with --style events")
     with telling(ORDER):
@@ -156,7 +161,8 @@ def print_settings(json: Json = False) -> None:
         print_json(settings.model_dump(mode="json"))
         return
     for name, field in Settings.model_fields.items():
-        out.print(f"[bold]SHOP_{name.upper()}[/]={getattr(settings, name)}", highlight=False)
+        value = escape(str(getattr(settings, name)))
+        out.print(f"[bold]SHOP_{name.upper()}[/]={value}", highlight=False)
         out.print(f"    {field.description}", style="dim", highlight=False)
 
 
@@ -199,36 +205,68 @@ def _say_what_else(placed: Placed) -> None:
         raise typer.Exit(EXIT_REFUSED)
 
 
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Refuse names that could be written to no terminal, no page and no JSON."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise ShopError(
+                f"{os.fsencode(each)!r} on the command line is no text in UTF-8: give the file a "
+                "name that is"
+            ) from None
+
+
 def run() -> None:
     """Run the command line; what the user can mend ends in a message, not in a traceback."""
     log_to_stderr()
     try:
-        app(standalone_mode=True)
+        _refuse_undecodable(sys.argv)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except ShopError as error:
-        err.print(f"shop: {error}", style="red", markup=False, highlight=False)
-        sys.exit(1)
+        _refuse(str(error))
     except DBAPIError as error:
         # A right that a role hasn't, a server that is away: without the statement and its values.
-        why = f"shop: a database can't be used: {reason(error)}"
-        err.print(why, style="red", markup=False, highlight=False)
-        sys.exit(1)
+        _refuse(f"a database can't be used: {reason(error)}")
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"]).upper()
+            if name.lower() in Settings.model_fields:
+                name = f"SHOP_{name}"
             err.print(
-                f"shop: setting {name}={problem['input']!r}: {problem['msg']}",
+                f"shop: setting {name}={reprlib.repr(problem['input'])}: {problem['msg']}",
                 style="red",
                 markup=False,
                 highlight=False,
             )
         sys.exit(1)
+    except UnicodeEncodeError as error:
+        # Half a character: what isn't UTF-8 on the command line. File names may be so, no text is.
+        _refuse(f"{reprlib.repr(error.object)} is no text in {error.encoding.upper()}")
+    except (OSError, MemoryError) as error:
+        _refuse(_systems_answer(error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
     except Exception:
         if not logs_are_json():
             raise
         _log.critical("an error of the program itself", exc_info=True)
         sys.exit(1)
+
+
+def _refuse(why: str) -> NoReturn:
+    err.print(f"shop: {why}", style="red", markup=False, highlight=False)
+    sys.exit(1)
+
+
+def _systems_answer(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([*names, error.strerror or str(error) or type(error).__name__])
 
 
 if __name__ == "__main__":

@@ -20,15 +20,19 @@ from cli.composition import (
 from cli.console import progress_bar
 from cli.settings import Settings
 from domain.contracts import NewOrder
-from domain.errors import PurchaseFileError, PurchaseLineError, StoreHeld
+from domain.errors import ContractError, PurchaseFileError, PurchaseLineError, StoreHeld
 from domain.principals import Principal
 from domain.purchase_changes import changes, refuse_other_purchases
 from domain.purchases import PurchaseFile, data_set_named
 from event_log.outbox import Relay
 from services.order import OrderService, ids_of
+from transport.codec import refuse_broken
 
 CHUNK = 1000
 """Orders in one transaction."""
+
+MAX_FILE_BYTES = 500_000_000
+"""What is larger is refused: a device that never ends, or orders that no memory holds."""
 
 MAX_LINE_BYTES = 200
 """What is longer is no purchase, and isn't quoted in full."""
@@ -82,9 +86,15 @@ def read_purchases(file: Path, currency: str, data_set: str | None = None) -> Pu
     refused: list[str] = []
     lines: dict[str, int] = {}
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise PurchaseFileError(f"purchase file {file} can't be read: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise PurchaseFileError(
+            f"purchase file {file} has more than {MAX_FILE_BYTES:,} bytes: place it in parts, each "
+            "under a name of its own (--as)"
+        )
     if content.startswith(_OTHER_BOMS) or b"\0" in content[:4]:
         raise PurchaseFileError(
             f"purchase file {file} is in UTF-16 or UTF-32, or no text at all: save it as UTF-8"
@@ -94,8 +104,11 @@ def read_purchases(file: Path, currency: str, data_set: str | None = None) -> Pu
             continue
         try:
             order = purchases.order_from(number, _text(purchases.data_set, number, line))
+            refuse_broken(order)
         except PurchaseLineError as error:
             refused.append(str(error))
+        except ContractError as error:
+            refused.append(f"{purchases.data_set} line {number}: {error}")
         else:
             orders.append(order)
             lines[order.order_id] = number

@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.markup import escape
 
 from cli.composition import bootstrap_servers
-from cli.console import RateColumn, err, out, print_json
+from cli.console import RateColumn, err, out, print_json, progress_bar
 from cli.settings import Settings
 from domain.errors import BrokerError, StoreError
 from reporting import proof
@@ -125,17 +118,7 @@ def _figure(made: Proof, file: Path, *, quiet: bool) -> Part:
 @contextmanager
 def _bar(name: str) -> Iterator[proof.Progress]:
     """A progress bar with its rate on standard error; nothing where that is no terminal."""
-    bar = Progress(
-        TextColumn(f"{name:<11}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    )
+    bar = progress_bar(f"{name:<11}", RateColumn(), transient=True)
     with bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -147,7 +130,8 @@ def _print(part: Part) -> None:
         return
     said, seconds = sentence(part), f"({part.seconds:,.1f} s)"
     if part.holds:
-        out.print(f"{part.name:<11}  [green]holds[/]  {said}  {seconds}", highlight=False)
+        holds = f"{part.name:<11}  [green]holds[/]  {escape(said)}  {seconds}"
+        out.print(holds, highlight=False)
     else:
         out.print(f"{part.name:<11}  [red bold]fails[/]  {seconds}", highlight=False)
         out.print(f"    {said}", style="red", markup=False, highlight=False)

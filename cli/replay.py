@@ -1,5 +1,7 @@
 """`shop replay`: projections made anew from the log, or the log's events published again."""
 
+import re
+import reprlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,7 +37,7 @@ from transport.codec import decode
 from transport.envelope import Envelope, to_headers
 from transport.records import Outgoing
 from transport.servers import Servers
-from transport.topics import TOPICS, dead_letter_topic, topic_config
+from transport.topics import TOPIC_NAME, TOPICS, dead_letter_topic, topic_config
 from transport.trouble import Tried, trouble
 
 PUBLISHED_AT_ONCE = 5000
@@ -175,6 +177,11 @@ def _republish(
     into_live_topic: bool,
     json: bool,
 ) -> None:
+    if not re.fullmatch(TOPIC_NAME, topic):
+        raise typer.BadParameter(
+            f"--to {reprlib.repr(topic)} is no topic's name: 1 to 249 letters a to z, digits, ., _ "
+            "and -"
+        )
     start = None if from_ is None else moment(from_, "--from")
     end = None if until is None else moment(until, "--until")
     if topic in _live_topics(settings) and not into_live_topic:
@@ -297,9 +304,7 @@ def _prepare_topic(settings: Settings, servers: Servers, topic: str, *, resumed:
 
 
 def _bar() -> Progress:
-    bar = progress_bar("{task.description}")
-    bar.columns = (*bar.columns, RateColumn())
-    return bar
+    return progress_bar("{task.description}", RateColumn())
 
 
 @contextmanager

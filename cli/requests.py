@@ -7,21 +7,22 @@ from typing import Annotated
 from uuid import uuid4
 
 import typer
-from rich import box
-from rich.table import Table
+from rich.markup import escape
+from sqlalchemy import Connection
 
 from cli.asking import ASK_SECONDS, desk
-from cli.composition import order_service
-from cli.console import err, out, print_json
+from cli.composition import looked_up
+from cli.console import err, out, print_json, refuse_no_figure
 from cli.settings import Settings
+from cli.tables import Table
 from cli.telemetry import telling
-from domain.bounds import refuse_out_of_bounds
 from domain.contracts import NewOrder
 from domain.customers import canonical
-from domain.errors import ShopError
+from domain.errors import ContractError, ShopError, StoreError
 from domain.house_accounts import house_address
 from domain.money import format_amount, parse_amount
 from domain.requests import RequestState
+from event_log.revisions import is_current
 from request_reply.outcomes import (
     Accepted,
     Declined,
@@ -31,7 +32,8 @@ from request_reply.outcomes import (
     Stopped,
     TimedOut,
 )
-from services.asked import counts, standings
+from services.asked import RequestRow, Standing, counts, standings
+from transport.codec import refuse_broken
 
 ASK_AGAIN = "ask again with the same --order to know"
 
@@ -46,6 +48,7 @@ def ask(
     trace: Annotated[bool, typer.Option("--trace", help="Show what goes over the wire.")] = False,
 ) -> None:
     """Ask the payment service to authorize one order, and print the answer."""
+    refuse_no_figure("--timeout", timeout)
     settings = Settings()
     customer_id = canonical(customer)
     if customer_id is None:
@@ -53,14 +56,17 @@ def ask(
             f"customer {customer!r} is not a number of at most 18 digits, such as 00042"
         )
     asked = NewOrder(
-        order_id=order or f"ask/{uuid4()}",
+        order_id=f"ask/{uuid4()}" if order is None else order,
         customer_id=customer_id,
         ordered_at=datetime.now(UTC).replace(microsecond=0),
         amount=parse_amount(amount, settings.currency),
         items=1,
         billing_address=house_address(customer_id),
     )
-    refuse_out_of_bounds(asked)
+    try:
+        refuse_broken(asked)
+    except ContractError as error:
+        raise typer.BadParameter(str(error)) from error
     with telling("order"), desk(settings, _show if trace else None) as made:
         began = time.perf_counter()
         outcome = made.requester.authorize(asked, timeout)
@@ -82,23 +88,33 @@ def requests(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show what the order service has asked the payment service, and how that stands."""
-    database = order_service(Settings()).database
-    with database.reading() as connection:
-        found = standings(connection, state, limit)
-        total = counts(connection)
+    place = Settings().database("order")
+
+    def look(connection: Connection) -> tuple[list[Standing], dict[RequestState, int]]:
+        is_current(connection, place)
+        return standings(connection, state, limit), counts(connection)
+
+    looked = looked_up(place, look, RequestRow)
+    if looked is None:
+        raise StoreError(
+            f"there is no database of the order service at {place}: set SHOP_HOME, or "
+            "SHOP_DATABASE_URL, to where it is"
+        )
+    found, total = looked
     if json:
         every = {each.value: total.get(each, 0) for each in RequestState}
         print_json({"counts": every, "requests": [asdict(each) for each in found]})
         return
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    for heading in ("order", "state", "answer", "asked (UTC)", "settled after"):
-        table.add_column(heading, no_wrap=heading != "order", overflow="fold")
+    table = Table()
+    table.texts("order")
+    table.names("state", "answer", "asked (UTC)")
+    table.figures("settled after")
     for each in found:
         took = (
             f"{(each.settled_at - each.asked_at).total_seconds():.3f} s" if each.settled_at else ""
         )
         asked_at = f"{each.asked_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(each.order_id, each.state.value, each.outcome or "", asked_at, took)
+        table.add_row(escape(each.order_id), each.state.value, each.outcome or "", asked_at, took)
     out.print(table)
     out.print(", ".join(f"{total.get(each, 0):,} {each.value}" for each in RequestState))
 

@@ -10,11 +10,14 @@
 """
 
 import os
+import re
+import reprlib
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -27,6 +30,12 @@ from transport.local_broker.storage import new_cluster_id
 
 HOSTS = ("localhost", "127.0.0.1", "kafka", "kafka-1", "kafka-2", "kafka-3")
 """Names that the broker's certificate is good for, whatever else it is."""
+
+MAX_HOST = 253
+"""Most characters of a host's name (RFC 1035, section 2.3.4, without the root's dot)."""
+
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
 
 Name = TypeVar("Name", bound=str)
 
@@ -71,13 +80,14 @@ def create(
     """Make random passwords, and certificates by an authority of your own; print none of them."""
     from cli.certificates import ends
 
-    hosts = list(dict.fromkeys([*HOSTS, *(host or ())]))
+    hosts = list(dict.fromkeys([*HOSTS, *map(_host, host or ())]))
     now = datetime.now(UTC)
     if renew is None and keep and (folder / "ca.pem").exists():
-        out.print(f"{folder} is there already, and stays as it is", highlight=False)
+        out.print(f"{folder} is there already, and stays as it is", markup=False, highlight=False)
     elif renew is None:
         make_folder(folder, hosts, days, now, shared=shared)
-        out.print(f"{folder} has a password for each of {', '.join(Principal)}", highlight=False)
+        names = ", ".join(Principal)
+        out.print(f"{folder} has a password for each of {names}", markup=False, highlight=False)
     elif renew == BROKER:
         renew_certificate(folder, hosts, days, now)
         out.print("the broker has a new certificate; it reads it when it starts", highlight=False)
@@ -92,6 +102,23 @@ def create(
     for name, file in (("authority", "ca.pem"), ("broker", f"{BROKER}/keystore.pem")):
         until = ends((folder / file).read_bytes())
         out.print(f"the {name}'s certificate ends on {until:%Y-%m-%d %H:%M} UTC", highlight=False)
+
+
+def _host(name: str) -> str:
+    """A host's name or address, as a certificate may have it.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    try:
+        ip_address(name)
+    except ValueError:
+        if len(name) > MAX_HOST or not _HOST.fullmatch(name):
+            raise typer.BadParameter(
+                f"{reprlib.repr(name)} is no host's name or address; a name has letters a to z, "
+                "digits, - and ., and others in their xn-- form"
+            ) from None
+    return name
 
 
 def make_folder(

@@ -5,10 +5,11 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_cache_path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -19,14 +20,16 @@ from pydantic_settings import (
 
 from domain.errors import ShopError, StoreError
 from domain.house_accounts import HouseAccounts
-from domain.money import MAX_MINOR_UNITS, parse_amount
+from domain.money import MAX_MINOR_UNITS, MINOR_UNITS, parse_amount, unknown_currency
 from event_log.addresses import has_password
 from event_log.database import Place
 from event_log.postgres import PostgresSchema
 from services.watchdog import STALLED_AFTER_SECONDS
+from transport.topics import TOPIC_NAME
 
 Divisor = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+TopicName = Annotated[str, Field(pattern=f"^{TOPIC_NAME}$")]
 
 
 def _house(name: str) -> AliasChoices:
@@ -39,8 +42,23 @@ def _kafka(name: str) -> AliasChoices:
 
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]*)*")
 
+LONGEST_HOME = 440
+"""Bytes: SQLite opens no path of more than 512, and has files of its own beside a database."""
+
 SECRETS = "SHOP_SECRETS"
 """Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
+
+
+class _Secrets(SecretsSettingsSource):
+    """Files of which nothing is said but where they are."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        try:
+            return super().get_field_value(field, field_name)
+        except UnicodeDecodeError:
+            raise ShopError(
+                f"the file of {field_name} in {SECRETS}={self.secrets_dir} is not UTF-8"
+            ) from None
 
 
 class Settings(BaseSettings):
@@ -52,8 +70,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SHOP_", frozen=True, populate_by_name=True)
 
-    home: Path = Field(Path("var"), description="where all state lives: broker, databases, logs")
+    home: Path = Field(
+        Path("var"),
+        validate_default=True,
+        description="where all state lives: broker, databases, logs",
+    )
     jars: Path = Field(
+        validate_default=True,
         default_factory=lambda: user_cache_path("order-to-revenue") / "jars",
         description="where downloaded jars are kept; homes share them",
     )
@@ -102,7 +125,7 @@ class Settings(BaseSettings):
         3650, description="how long topics keep records"
     )
     currency: str = Field("USD", description="ISO 4217 code of the purchases and the accounts")
-    monthly_limit: Annotated[Decimal, Field(ge=0)] = Field(
+    monthly_limit: Annotated[Decimal, Field(ge=0, max_digits=30)] = Field(
         Decimal("300.00"),
         validation_alias=_house("MONTHLY_LIMIT"),
         description="what an account may be charged in one calendar month",
@@ -117,8 +140,10 @@ class Settings(BaseSettings):
         validation_alias=_house("WRONG_ADDRESS_DIVISOR"),
         description="else customers divisible by it gave a wrong billing address",
     )
-    reply_topics: tuple[str, ...] = Field(
-        (), description="topics beside payment.replies that the responder may reply to (JSON list)"
+    reply_topics: Annotated[tuple[TopicName, ...], NoDecode] = Field(
+        (),
+        description="topics beside payment.replies that the responder may reply to (JSON list, or "
+        "with commas)",
     )
     batch: Annotated[int, Field(ge=1, le=10_000)] = Field(
         2000, description="most records in one transaction"
@@ -163,6 +188,48 @@ class Settings(BaseSettings):
         12, description="hours after which one has to log in again"
     )
 
+    @field_validator("home")
+    @classmethod
+    def _can_hold_databases(cls, home: Path) -> Path:
+        """From the root on: messages say it to people who are in another folder."""
+        home = home.absolute()
+        _refuse_undecodable("SHOP_HOME", home)
+        if len(os.fsencode(home)) > LONGEST_HOME:
+            raise ShopError(
+                f"SHOP_HOME={home} is longer than {LONGEST_HOME} bytes, and SQLite opens no file "
+                "of so long a path: use a shorter one"
+            )
+        return home
+
+    @field_validator("jars")
+    @classmethod
+    def _can_hold_classes(cls, jars: Path) -> Path:
+        _refuse_undecodable("SHOP_JARS", jars)
+        if os.pathsep in str(jars.absolute()):
+            raise ShopError(
+                f"SHOP_JARS={jars}, where Kafka's jars are kept, has a {os.pathsep} in its path, "
+                "which Java takes for the end of it: set SHOP_JARS to another folder"
+            )
+        return jars
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        """What isn't UTF-8 comes as halves of characters, which no client and no database takes."""
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8") from None
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _is_currency(cls, code: str) -> str:
+        if code not in MINOR_UNITS:
+            raise ShopError(f"SHOP_CURRENCY: {unknown_currency(code)}")
+        return code
+
     @field_validator("dashboard_base_path")
     @classmethod
     def _is_plain_path(cls, text: str) -> str:
@@ -178,14 +245,17 @@ class Settings(BaseSettings):
             )
         return path
 
-    @field_validator("oidc_allowed", mode="before")
+    @field_validator("oidc_allowed", "reply_topics", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         """A JSON list as such, and any other text taken apart at its commas."""
         if not isinstance(value, str):
             return value
         if value.lstrip().startswith("["):
-            return json.loads(value)
+            try:
+                return json.loads(value)
+            except RecursionError:
+                raise ValueError("it is no list of texts") from None
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @classmethod
@@ -205,7 +275,7 @@ class Settings(BaseSettings):
         folder = os.environ.get(SECRETS)
         if folder is not None and not Path(folder).is_dir():
             raise ShopError(f"{SECRETS}={folder} is no folder: it must hold a file for each secret")
-        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        secrets = _Secrets(settings_cls, secrets_dir=folder)
         return init_settings, env_settings, secrets
 
     @field_validator("database_url")
@@ -241,7 +311,17 @@ class Settings(BaseSettings):
         """The rules that give every customer number an account.
 
         Raises:
-            MoneyError: the limit has a fraction of a minor unit, or the currency is unknown.
+            MoneyError: the limit has a fraction of a minor unit.
         """
         limit = parse_amount(f"{self.monthly_limit:f}", self.currency, MAX_MINOR_UNITS)
         return HouseAccounts(limit, self.closed_divisor, self.wrong_address_divisor)
+
+
+def _refuse_undecodable(name: str, path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ShopError(
+            f"{name}={os.fsencode(path)!r} is no text in UTF-8, and Java finds nothing there: use "
+            "a folder of another name"
+        ) from None

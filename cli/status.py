@@ -8,16 +8,24 @@ from itertools import starmap
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Group as Lines
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from cli.console import out, print_json
 from cli.settings import Settings
 from cli.standings import SOURCES, Found, find_out, waits_in_words
-from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone, where_orders_wait
+from cli.tables import Table
+from domain.status import (
+    Beat,
+    Facts,
+    Verdict,
+    Word,
+    judge,
+    judge_alone,
+    where_orders_wait,
+    where_records_wait,
+)
 from transport.local_broker.interrupts import Interrupts
 
 WATCH_EVERY_SECONDS = 2.0
@@ -26,6 +34,7 @@ _STYLES = {
     Word.OK: "green",
     Word.IDLE: "green",
     Word.BEHIND: "yellow",
+    Word.THROTTLED: "yellow",
     Word.NOT_RUNNING: "dim",
 }
 
@@ -55,7 +64,7 @@ def status(
     found = find_out(settings, now, service)
     verdicts = _verdicts(found, now, alone=service is not None)
     wrong = what_is_wrong(found, verdicts, alone=service is not None)
-    waits = what_waits(found, verdicts, alone=service is not None)
+    waits = what_waits(found, verdicts, now, alone=service is not None)
     if json:
         print_json(_as_json(found, verdicts, wrong, waits))
     else:
@@ -70,14 +79,14 @@ def _watch(settings: Settings, service: str | None) -> None:
         found = find_out(settings, now, service)
         verdicts = _verdicts(found, now, alone=alone)
         wrong = what_is_wrong(found, verdicts, alone=alone)
-        return _page(found, verdicts, wrong, what_waits(found, verdicts, alone=alone), now)
+        return _page(found, verdicts, wrong, what_waits(found, verdicts, now, alone=alone), now)
 
     if not out.is_terminal:
         while True:
             out.print(page())
             sys.stdout.flush()
             time.sleep(WATCH_EVERY_SECONDS)
-    with Live(page(), console=out, auto_refresh=False) as live:
+    with Live(page(), console=out, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
             time.sleep(WATCH_EVERY_SECONDS)
             live.update(page(), refresh=True)
@@ -91,7 +100,7 @@ def what_is_wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool = Fa
     """Everything that is wrong, in sentences; a service alone has no blame for the rest."""
     wrong = [sentence for verdict in verdicts for sentence in verdict.wrong]
     if alone:
-        return wrong
+        return [*wrong, *found.troubles]
     letters = [
         f"{topic}: {_letters(count)} (`shop dead-letters list --topic {topic}`)"
         for topic, count in (found.dead_letters or {}).items()
@@ -100,9 +109,13 @@ def what_is_wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool = Fa
     return [*broker, *wrong, *letters, *found.troubles]
 
 
-def what_waits(found: Found, verdicts: Sequence[Verdict], *, alone: bool = False) -> str | None:
-    """Where new orders would wait, in a sentence."""
-    return None if alone else where_orders_wait(zip(found.services, verdicts, strict=True))
+def what_waits(
+    found: Found, verdicts: Sequence[Verdict], now: datetime, *, alone: bool = False
+) -> str | None:
+    """Where new orders would wait, and what waits since a quota holds it back, in sentences."""
+    orders = None if alone else where_orders_wait(zip(found.services, verdicts, strict=True))
+    held_back = [where_records_wait(facts, now) for facts in found.services]
+    return "; ".join(filter(None, [*held_back, orders])) or None
 
 
 def _letters(count: int) -> str:
@@ -116,12 +129,12 @@ def _page(
     waits: str | None,
     now: datetime,
 ) -> Lines:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    headings = ("service", "", "processes", "group", "lag", "last progress", "outbox", "early")
-    for heading in headings:
-        justify: Any = "right" if heading in ("lag", "outbox", "early") else "left"
-        # What may be long wraps, so that a narrow terminal shows every column.
-        table.add_column(heading, justify=justify, no_wrap=heading not in ("processes", "group"))
+    table = Table()
+    table.names("service", "")
+    table.texts("processes", "group")
+    table.figures("lag")
+    table.names("last progress")
+    table.figures("outbox", "early")
     for facts, verdict in zip(found.services, verdicts, strict=True):
         group = found.groups.get(facts.name)
         table.add_row(
@@ -222,6 +235,7 @@ def _process(beat: Beat) -> dict[str, Any]:
         "process": beat.process,
         "started_at": _moment(beat.started_at),
         "seen_at": _moment(beat.seen_at),
+        "throttled_until": _moment(beat.throttled_until),
     }
 
 

@@ -100,7 +100,7 @@ class Supervisor:
         with self._interrupts.held(), open(child.log, "ab", opener=private) as log:
             keep_others_out(child.log)
             child.process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", *child.arguments],
+                [sys.executable, "-m", "cli.start", *child.arguments],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

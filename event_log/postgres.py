@@ -243,6 +243,12 @@ class PostgresSchema:
         return int.from_bytes(digest[:8], signed=True)
 
 
+def _leave_a_standby(met: ExceptionContext) -> None:
+    # Else the pool would give the same connection again, long after another server has taken over.
+    if sqlstate(met.original_exception) in OF_A_STANDBY:
+        met.is_disconnect = True
+
+
 def _refuse_standby(connection: Connection) -> NoReturn:
     """Refuse what a standby can't do: write, or hold a lock that holds up anybody elsewhere."""
     from psycopg.errors import ReadOnlySqlTransaction
@@ -250,12 +256,6 @@ def _refuse_standby(connection: Connection) -> NoReturn:
     # By the next connection the address may lead to a primary.
     connection.invalidate()
     raise InternalError(None, None, ReadOnlySqlTransaction(_STANDBY))
-
-
-def _leave_a_standby(met: ExceptionContext) -> None:
-    # Else the pool would give the same connection again, long after another server has taken over.
-    if sqlstate(met.original_exception) in OF_A_STANDBY:
-        met.is_disconnect = True
 
 
 def _take(connection: Connection, key: int, within: float) -> bool:

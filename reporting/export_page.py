@@ -15,7 +15,7 @@ from reporting.export import By, cut_off, periods
 from reporting.export_chart import drawn
 from reporting.export_style import STYLE
 from reporting.figure import SHOWN, Stamp, as_script, without_in_words
-from reporting.report import REASONS, Period, Report, as_json, days_as_json
+from reporting.report import REASONS, Period, Report, as_json, days_as_json, others_in_words
 from reporting.revenue import Sum
 
 _NO_REQUESTS = "default-src 'none'; style-src 'unsafe-inline'"
@@ -39,14 +39,14 @@ def as_page(found: Report, stamp: Stamp, by: By, name: str, now: datetime) -> by
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{_NO_REQUESTS}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>{STYLE}</style></head><body>
+<title>{title}</title><style>{STYLE}</style></head><body><main>
 <h1>{title}</h1>
 <p class="of">Orders by the day (UTC) on which they were placed; amounts in
 {escape(found.currency)}.{escape(_what_is_not_here(found, stamp, by))}</p>
 {_headline(found)}
 {drawn(found, by)}
 {_table(found, by)}
-{_declines(found)}
+{_declines(found)}</main>
 {_footer(stamp, name, now)}
 {as_script(stamp, figures)}
 </body></html>
@@ -57,7 +57,8 @@ def _what_is_not_here(found: Report, stamp: Stamp, by: By) -> str:
     parts = cut_off(found, stamp)
     said = [f"Not whole months: {', '.join(parts)}."] if parts else []
     gaps = left_out_in_words(found) if by is By.MONTH else None
-    return "".join(f" {sentence}" for sentence in [*said, *filter(None, [gaps])])
+    others = [f"Not in these figures: {each}." for each in others_in_words(found)]
+    return "".join(f" {sentence}" for sentence in [*said, *filter(None, [gaps]), *others])
 
 
 def _headline(found: Report) -> str:
@@ -98,7 +99,7 @@ def _table(found: Report, by: By) -> str:
     )
     units = f'<th scope="col">Orders</th><th scope="col">{escape(found.currency)}</th>'
     return (
-        f'<div class="scrolls"><table aria-label="Revenue by {by.value}"><thead>'
+        f'<div class="scrolls" tabindex="0"><table aria-label="Revenue by {by.value}"><thead>'
         f'<tr><th scope="col" rowspan="2">{by.value.capitalize()}</th>{heads}</tr>'
         f"<tr>{units * 3}</tr></thead><tbody>{lines}</tbody>"
         f'<tbody class="total">{_line(found.totals, "total", found.currency)}</tbody></table></div>'

@@ -14,8 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.status import Beat, living, missing
 from event_log.database import Place, table_of
 from event_log.holding import process_name
+from event_log.sqlite import open_file
 from event_log.statements import insert_or_replace
 from event_log.workers import HeartbeatRow as HeartbeatRow
+from transport.throttling import throttled_until
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ def beats(connection: Connection, service: str) -> list[Beat]:
     rows = connection.execute(
         select(_workers).where(_workers.c.service == service).order_by(_workers.c.started_at)
     )
-    return [Beat(row.process, row.started_at, row.seen_at) for row in rows]
+    return [Beat(row.process, row.started_at, row.seen_at, row.throttled_until) for row in rows]
 
 
 class Heartbeat:
@@ -107,6 +109,7 @@ class Heartbeat:
             "process": self._process,
             "started_at": self._started_at,
             "seen_at": now,
+            "throttled_until": throttled_until(now),
         }
         connection.execute(insert_or_replace(connection, _workers), row)
         connection.execute(delete(_workers).where(_workers.c.seen_at < now - FORGOTTEN_AFTER))
@@ -159,12 +162,7 @@ def _engine_of(place: Place) -> Engine:
         return unhindered
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{place.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=LOCKED_SECONDS,
-            isolation_level=None,
-        )
+        connection = open_file(place, "rw", LOCKED_SECONDS)
         connection.execute("PRAGMA synchronous=NORMAL")
         return connection
 

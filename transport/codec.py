@@ -146,6 +146,20 @@ def decode_incoming(name: str, body: bytes | None) -> Contract:
     return decoded
 
 
+def refuse_broken(made: Event) -> None:
+    """Check what is made here as whoever reads it will, before anything of it is kept.
+
+    Raises:
+        MalformedRecord: it breaks its contract; the message says where.
+        OutOfBounds: customer id, time or amount is beyond its bounds.
+    """
+    try:
+        body = encode(made)
+    except UnicodeEncodeError as error:
+        raise MalformedRecord(f"{type_name(made)}: half a character is in it") from error
+    decode_incoming(type_name(made), body)
+
+
 def decode(name: str, body: bytes | None) -> Contract:
     """Read a body of the CloudEvents type `name` that was taken in, perhaps by earlier rules.
 

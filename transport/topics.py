@@ -23,6 +23,9 @@ from transport.clients import MAX_RECORD_BYTES, admin_client
 from transport.servers import Servers
 from transport.trouble import Tried, trouble
 
+TOPIC_NAME = "[A-Za-z0-9._-]{1,249}"
+"""What a topic may be called (org.apache.kafka.common.internals.Topic), but ``.`` and ``..``."""
+
 DEAD_LETTER = ".dead-letter"
 
 TIMEOUT_SECONDS = 30.0

@@ -59,7 +59,7 @@ def _seconds(browser: Browser, url: str) -> float:
 @contextmanager
 def _dashboard(home: Path) -> Iterator[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "dashboard"],
+        [sys.executable, "-m", "cli.start", "dashboard"],
         env={**os.environ, "SHOP_HOME": str(home)},
         stdout=subprocess.PIPE,
         text=True,

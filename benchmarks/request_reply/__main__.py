@@ -108,7 +108,7 @@ def measure(name: str, settings: Settings, in_flight: int, seconds: float) -> Fi
             _topic(servers, topic)
             stack.enter_context(answering(servers, topic, NO_LINGER))
         else:
-            stack.enter_context(_process(settings, "cli.main", "run", "responder"))
+            stack.enter_context(_process(settings, "cli.start", "run", "responder"))
         store = None
         if name == "ours, durable":
             store = DurableRequests(Asking(order_service(settings)))

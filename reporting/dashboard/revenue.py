@@ -7,7 +7,7 @@ import streamlit as st
 from reporting.dashboard import looking_back
 from reporting.dashboard.chart import COLOURS, chart
 from reporting.dashboard.days import Days, choose_days
-from reporting.dashboard.looking import Seen, look, stamp_in_words
+from reporting.dashboard.looking import Seen, look, others_in_sentences, stamp_in_words
 from reporting.dashboard.orders_asked import asked_for
 from reporting.dashboard.orders_html import found_as_html
 from reporting.dashboard.orders_looking import look_for
@@ -71,6 +71,8 @@ def show(sources: Sources) -> None:
     if then.report.days:
         # Orders are listed as they are now: looking back, only their sums are shown.
         _draw(then.report, then.late, days, None)
+    elif then.report.others:
+        st.warning(" ".join(others_in_sentences(then.report)))
     else:
         st.info("No order had been decided by then.")
 
@@ -107,6 +109,9 @@ def _say_trouble(seen: Seen) -> None:
 
 
 def _say_empty(found: Report | None) -> None:
+    if found is not None and found.others:
+        st.warning(" ".join(others_in_sentences(found)))
+        return
     st.info(
         "**No order has been decided yet.** Figures appear here by themselves as soon as the "
         "event log has the first authorization. To run everything and place the real orders, "
@@ -125,6 +130,8 @@ def _draw(whole: Report, late: tuple[LateMonth, ...], days: Days, sources: Sourc
         st.info("No order was placed on these days.")
         return
     _draw_headline(headline(found), found.currency)
+    if others := others_in_sentences(found):
+        st.caption(" ".join(others))
     _draw_changes(whole, found.months[-1].name)
     with st.container(horizontal=True, gap="medium"):
         by = _choose("Show by", _BY, "by")
@@ -138,7 +145,7 @@ def _draw(whole: Report, late: tuple[LateMonth, ...], days: Days, sources: Sourc
     _draw_month(found, clicked, sources)
     lines = table_of_periods(shown, by)
     # The container scrolls, not the table: so a new table doesn't lose the reader's place.
-    with st.container(height=_height_of(len(lines.lines)), border=False, key=f"table-{by}"):
+    with st.container(height=_height_of(len(lines.lines)), border=False, key=f"scroll-{by}"):
         st.html(as_html(lines))
     _draw_late(late, found)
 
@@ -183,7 +190,7 @@ def _draw_month(found: Report, clicked: Any, sources: Sources | None) -> None:
     orders = look_for(sources, asked).found
     if orders is not None and orders.stories:
         st.caption(f"The newest {len(orders.stories)} of them; all are on the page Orders")
-        with st.container(height=ORDERS_HEIGHT, border=False, key=f"orders-{chosen}"):
+        with st.container(height=ORDERS_HEIGHT, border=False, key=f"scroll-{chosen}"):
             st.html(found_as_html(orders.stories, {"month": chosen}, "orders"))
 
 

@@ -39,8 +39,15 @@ CHROMIUM_FLAGS = [
 # A page may be slow where other tests keep the processors busy; whatever is right comes sooner.
 expect.set_options(timeout=30_000)
 
-COMMAND = (sys.executable, "-m", "cli.main", "dashboard")
+COMMAND = (sys.executable, "-m", "cli.start", "dashboard")
 SCREENSHOTS = Path(__file__).parents[2] / "test-output"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the browser to `make test-full`."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def projector(world: World, *how: str, **settings: str) -> Iterator["subprocess.
     """A projector; what it says is in the file `said`."""
     with said(world).open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, *(how or ("-m", "cli.main")), "run", "projector"],
+            [sys.executable, *(how or ("-m", "cli.start")), "run", "projector"],
             cwd=ROOT,
             env={**world.home.environment, **settings},
             stdin=subprocess.DEVNULL,

@@ -65,12 +65,6 @@ class TestWithoutBroker:
         assert "127.0.0.1:9" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_an_empty_home_has_an_empty_report(self, tmp_path: Path) -> None:
-        found = Home(tmp_path / "home").report()
-        assert found["months"] == []
-        assert found["totals"]["accepted"] == {"orders": 0, "cents": 0}
-        assert set(found["totals"]["declined"]) == set(expected.REASONS)
-
     @pytest.mark.parametrize(
         ("name", "value"),
         [
@@ -270,7 +264,7 @@ def test_wrong_lines_do_not_stop_the_demo_and_its_exit_code_says_so(
 def test_in_a_terminal_the_demo_stays_with_its_dashboard_until_ctrl_c(home: Home) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "demo"],
+        [sys.executable, "-m", "cli.start", "demo"],
         cwd=ROOT,
         env={**home.environment, "ORDERS": "200", "TERM": "xterm", "COLUMNS": "100"},
         stdin=theirs,

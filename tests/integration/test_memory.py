@@ -69,7 +69,7 @@ def peak_of(process: "subprocess.Popen[str]") -> int:
 @contextmanager
 def service(home: Home, name: str) -> Iterator["subprocess.Popen[str]"]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = home.start("run", name, **quiet)
+    process = home.start_anew("run", name, **quiet)
     try:
         yield process
         assert process.poll() is None
@@ -82,7 +82,7 @@ def service(home: Home, name: str) -> Iterator["subprocess.Popen[str]"]:
 MEASURING = """
 import os, subprocess, sys
 nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-child = subprocess.Popen([sys.executable, "-m", "cli.main", *sys.argv[1:]], **nowhere)
+child = subprocess.Popen([sys.executable, "-m", "cli.start", *sys.argv[1:]], **nowhere)
 _, status, used = os.wait4(child.pid, 0)
 print(os.waitstatus_to_exitcode(status), used.ru_maxrss)
 """

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 SERVICES = ("order", "payment", "warehouse", "recorder")
 NO_SERVICE = "no service runs: new orders wait until the services are started"
-WATCH = [sys.executable, "-m", "cli.main", "status", "--watch"]
+WATCH = [sys.executable, "-m", "cli.start", "status", "--watch"]
 
 
 def look(home: Home) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def wait_until(home: Home, what: str, right: Callable[[dict[str, Any]], bool]) -
         return last if right(last) else None
 
     try:
-        return wait_for(looked, what)  # type: ignore[return-value]
+        return wait_for(looked, what, every=0.2)  # type: ignore[return-value]
     except AssertionError as error:
         raise AssertionError(f"{error}: {json.dumps(last, indent=1)}") from None
 
@@ -87,7 +87,8 @@ def test_an_empty_home_has_no_broker_and_stays_empty(tmp_path: Path) -> None:
     found = look(home)
     assert found["broker"] == {"bootstrap_servers": None, "reachable": False}
     assert "shop broker start" in found["wrong"][0]
-    assert len(found["wrong"]) == 1, "a service that was never started is not missed"
+    assert f"there is no home at {home.path}" in found["wrong"][1]
+    assert len(found["wrong"]) == 2, "a service that was never started is not missed"
     assert {each["status"] for each in found["services"].values()} == {"not running"}
     assert {each["lag"] for each in found["services"].values()} == {None}
     assert found["waits"] == NO_SERVICE

@@ -36,15 +36,18 @@ def settings(home: Home) -> Iterator[Settings]:
 def logging_to(file: Path, home: Home, *command: str) -> Iterator["subprocess.Popen[str]"]:
     """A process of the home that writes its log to a file, killed at the end if need be."""
     with file.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env=home.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            text=True,
-        )
+        if command[0] == "cli.main":
+            process = home.start(*command[1:], stdout=log, stderr=log)
+        else:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=home.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+            )
     try:
         yield process
     finally:
@@ -90,7 +93,7 @@ def test_a_worker_that_hangs_ends_itself_and_the_next_one_goes_on(
     assert "Traceback" not in said
     assert home.count("payment", "account_events") == 0
     del home.settings["SHOP_STALLED_AFTER"]
-    with logging_to(log, home, "cli.main", "run", "payment") as process:
+    with logging_to(log, home, "cli.start", "run", "payment") as process:
         wait_for(lambda: all_are_decided(home), "decisions")
         process.terminate()
         assert process.wait(60) == 0, log.read_text()
@@ -99,7 +102,7 @@ def test_a_worker_that_hangs_ends_itself_and_the_next_one_goes_on(
 
 def test_a_locked_database_is_waited_for(home: Home, settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with logging_to(log, home, "cli.main", "run", "payment") as process:
+    with logging_to(log, home, "cli.start", "run", "payment") as process:
         wait_for_log(log, "works on", process)
         with closing(
             sqlite3.connect(settings.database("payment"), isolation_level=None, timeout=30)
@@ -122,7 +125,7 @@ def test_a_responder_whose_broker_is_away_says_so_and_waits(
     home: Home, settings: Settings, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with logging_to(log, home, "cli.main", "run", "responder") as process:
+    with logging_to(log, home, "cli.start", "run", "responder") as process:
         wait_for(lambda: home.count("payment", "workers"), "a heartbeat")
         assert home.shop("broker", "stop").returncode == 0
         wait_for_log(log, "responder: not known whether it gets on: the broker at", process)

@@ -3,13 +3,16 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from cli import letter_view
 from cli.letter_edits import Edits, edited, past_deadline
 from cli.letter_view import print_letter, print_letters
 from domain.errors import MalformedRecord, ShopError
@@ -263,6 +266,27 @@ class TestDesk:
         assert "\x1b" not in shown
         assert "h: 0x1b5b33316d\n  n: null" in shown
         assert '  "a": "[/b] :smile: \\x9b31m",\n  "a": 1.10\n' in shown
+
+    @pytest.mark.parametrize("terminal", [True, False])
+    def test_letters_are_listed_with_the_whole_reason_on_any_width(
+        self, desk: LetterDesk, *, terminal: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        why = " ".join(f"word-{number}" for number in range(60))
+        record = Record("payment.requests", 12, 123456, None, b"", ())
+        kept = [read_letter(arrived(dead_letter(record, "responder", MalformedRecord(why), NOW)))]
+        desk.database.in_transaction(lambda connection: keep_letters(connection, kept))
+        file = StringIO()
+        console = Console(
+            file=file, width=80, force_terminal=terminal, color_system=None, soft_wrap=True
+        )
+        monkeypatch.setattr(letter_view, "out", console)
+        print_letters([desk.letter("payment.requests/12/123456")])
+        lines = file.getvalue().splitlines()
+        assert lines[0].startswith("payment.requests/12/123456: open, refused by responder")
+        assert all(line.startswith("    ") for line in lines[1:-1])
+        assert " ".join(" ".join(lines[1:-1]).split()) == f"MalformedRecord: {why}"
+        assert len(lines[1:-1]) > 5 if terminal else len(lines) == 3
+        assert not terminal or max(map(len, lines)) <= 80
 
 
 def letter_of(body: bytes | None, *headers: tuple[str, bytes | None]) -> DeadLetter:
