@@ -31,14 +31,14 @@ _RELIED_ON = {
     "TimeZone": "UTC",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    # A session may be a lock, which ends with it.
-    "idle_session_timeout": "0",
 }
 _UNLESS_SAID = {
     **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()},
     **{name: str(value) for name, value in _GONE.items()},
     # Also while it waits for a lock.
     "client_connection_check_interval": str(GONE_AFTER_SECONDS * 1000),
+    # A session may be a lock, which ends with it.
+    "idle_session_timeout": "0",
     # Who reads all of a log takes his time.
     "statement_timeout": "0",
     "transaction_timeout": "0",
