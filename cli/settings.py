@@ -5,11 +5,10 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -44,18 +43,6 @@ _BASE_PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]*)*")
 
 SECRETS = "SHOP_SECRETS"
 """Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
-
-
-class _Secrets(SecretsSettingsSource):
-    """Files of which nothing is said but where they are."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        try:
-            return super().get_field_value(field, field_name)
-        except UnicodeDecodeError:
-            raise ShopError(
-                f"the file of {field_name} in {SECRETS}={self.secrets_dir} is not UTF-8"
-            ) from None
 
 
 class Settings(BaseSettings):
@@ -236,7 +223,7 @@ class Settings(BaseSettings):
         folder = os.environ.get(SECRETS)
         if folder is not None and not Path(folder).is_dir():
             raise ShopError(f"{SECRETS}={folder} is no folder: it must hold a file for each secret")
-        secrets = _Secrets(settings_cls, secrets_dir=folder)
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder)
         return init_settings, env_settings, secrets
 
     @field_validator("database_url")
