@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Most tests wait much of the time: two processes take little more than half as long as one.
 IN_TWO := -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-full test-fast test-stack lint format bench faults sbom licences clean
+.PHONY: demo test test-full test-fast test-stack lint format bench faults sbom licences wheel clean
 .DEFAULT_GOAL := demo
 
 # A stamp holds the requirements' sums, so that set-up is done once and again when they change.
@@ -67,5 +67,13 @@ sbom: $(VENV)/test.stamp
 licences: $(VENV)/test.stamp
 	$(BIN)/python -m supply_chain.licences
 
+# From the sdist, so that nothing of an earlier build gets in; with no network.
+wheel: $(VENV)/run.stamp
+	rm -rf dist
+	$(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")' > /dev/null
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps \
+		--no-build-isolation --wheel-dir dist dist/*.tar.gz
+	@ls dist/*
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -131,7 +131,10 @@ def status(as_json: Json = False) -> None:
             f"Cluster {found.cluster_id}, data in {found.data}, log in {found.log}"
         )
     else:
-        typer.echo(f"No broker is running. `shop broker start` starts Kafka {found.version}.")
+        typer.echo(
+            f"No broker is running in {settings.home}. `shop broker start` starts Kafka "
+            f"{found.version} there."
+        )
     if not found.running:
         raise typer.Exit(NOT_RUNNING)
 

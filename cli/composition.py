@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from domain.principals import Principal
 from event_log.database import RETRY_FOR_SECONDS, Database, Place, reason
 from event_log.log import last_position
 from event_log.outbox import Publishes, Relay
+from event_log.sqlite import can_be_written
 from reporting.projector import ProjectedRow, catch_up, open_projections, position
 from reporting.proof_of_log import open_log_to_prove
 from reporting.read_only import ReadOnlyDatabase, look_up
@@ -237,6 +239,19 @@ def until_open(open_it: Callable[[], Opened], whose: str, within: float | None =
     return until_it_works(open_it, f"{whose} can't be opened", within=seconds)
 
 
+def require_home(settings: Settings) -> None:
+    """Refuse to look into a home that isn't there: to look never makes one.
+
+    Raises:
+        StoreError: there is none.
+    """
+    if not settings.on_postgres and not settings.home.is_dir():
+        raise StoreError(
+            f"there is no home at {settings.home}: set SHOP_HOME to the folder that is one, or "
+            "begin one there with `shop demo`, or with `shop broker start` and `shop run`"
+        )
+
+
 def open_report(settings: Settings) -> tuple[Database, Database]:
     """The event log and the projections over it."""
     log = open_log(settings.database("event_log"))
@@ -258,40 +273,42 @@ def looked_up(
 
 
 def read_report(settings: Settings, *, newest: bool) -> tuple[Database, Database]:
-    """The event log and the projections, to be read.
+    """The event log, which must be there, and the projections, to be read.
 
     Args:
         settings: the settings.
-        newest: whether the projections are to have what the log has by now. With SQLite they are
-            brought up to date. In Postgres that is the projector's right alone: how far they are
+        newest: whether the projections are to have what the log has by now. In files they are
+            brought up to date, and made where there are none yet. In Postgres that is the
+            projector's right alone, and in a home that can only be read nobody's: how far they are
             behind is said.
 
     Raises:
         StoreError: a database can't be used, or is not there yet.
     """
-    if not settings.on_postgres:
-        log, projections = open_report(settings)
-        if newest:
+    log, place = open_log_to_prove(settings.database("event_log")), settings.database("report")
+    reached = looked_up(place, position, ProjectedRow)
+    if isinstance(place, Path) and can_be_written(place):
+        projections = open_projections(place)
+        if newest or reached is None:
             try:
                 catch_up(log, projections)
             except Unreadable as error:
                 # What comes before it is in the report all the same.
                 _log.warning("the report ends before position %d: %s", error.position, error)
         return log, projections
-    log, place = open_log_to_prove(settings.database("event_log")), settings.database("report")
-    reached = looked_up(place, position, ProjectedRow)
-    if reached is None:
-        raise StoreError(
-            f"there are no projections in {place} yet: `shop run {PROJECTOR}` makes them"
+    how = f"`shop run {PROJECTOR}` takes them in"
+    if isinstance(place, Path):
+        how = (
+            f"{place} can only be read here. Allow writing it and its folder, or copy the home to "
+            "where it can be written, and set SHOP_HOME to that copy"
         )
+    if reached is None:
+        raise StoreError(f"the events of the log are in no projections at {place} yet: {how}")
     stop = looked_up(place, stopped, StoppedRow)
     if newest and stop is not None:
         _log.warning("%s", stop)
         return log, ReadOnlyDatabase(place)
     behind = last_position(log) - reached
     if newest and behind > 0:
-        _log.warning(
-            "the projections are %d events behind the log: `shop run %s` takes them in",
-            *(behind, PROJECTOR),
-        )
+        _log.warning("the projections are %d events behind the log: %s", behind, how)
     return log, ReadOnlyDatabase(place)

@@ -34,8 +34,9 @@ WITH_BAR = 80
 
 _TALKATIVE = ("aiokafka", "faust", "mode", "opentelemetry", "urllib3")
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+# No emoji: a path or a reason may have `:a:` in it.
+out = Console(soft_wrap=True, emoji=False)
+err = Console(stderr=True, soft_wrap=True, emoji=False)
 
 
 def refuse_no_figure(option: str, value: float | None) -> None:

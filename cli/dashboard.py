@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 import typer
 
+from cli.composition import require_home
 from cli.console import log_to_stderr, out
 from cli.follower import Follower
 from cli.login import Login, is_loopback, login_of
@@ -56,6 +57,7 @@ def dashboard(
             port is taken, or the page's server ended by itself.
     """
     settings = Settings()
+    require_home(settings)
     login, base_path = login_of(settings), settings.dashboard_base_path
     _refuse_an_open_door(address, login, without_login)
     # Refuses a currency that amounts can't be written in, before there is a page to say so.

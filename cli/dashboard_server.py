@@ -43,8 +43,21 @@ _LOOKS: dict[str, Any] = {
     "theme.dark.backgroundColor": DARK_BACKGROUND,
     # Blue, as the accepted orders are: Streamlit's red would say that something is wrong. Said
     # for light and for dark, the page follows what the reader's system prefers.
-    "theme.light.primaryColor": "#1f6fa8",
+    "theme.light.primaryColor": "#1a6094",
     "theme.dark.primaryColor": "#5dade2",
+    # Captions are the text's colour at 60 %, and code in them too: that must still be read well.
+    "theme.light.textColor": "#0e1116",
+    "theme.light.codeTextColor": "#0e1116",
+    "theme.dark.textColor": "#edebe8",
+    "theme.dark.codeTextColor": "#edebe8",
+    # Fields and figures' labels in the greys of the page; Streamlit's own are brown on it.
+    "theme.dark.secondaryBackgroundColor": "#222730",
+    "theme.light.grayTextColor": "#5b6470",
+    "theme.dark.grayTextColor": "#a7b0bd",
+    "theme.light.grayBackgroundColor": "#f0f2f6",
+    "theme.dark.grayBackgroundColor": "#222730",
+    # A heading below the title is of the second order, and of the size that the third had.
+    "theme.headingFontSizes": ["2.75rem", "1.75rem"],
     "theme.metricValueFontSize": "1.75rem",
 }
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.composition import publisher, wait_for_topics
+from cli.composition import publisher, require_home, wait_for_topics
 from cli.console import err, out, print_json, print_json_list
 from cli.letter_edits import Edits, checked, edited, in_editor, past_deadline
 from cli.letter_view import as_json, print_letter, print_letters
@@ -165,8 +165,11 @@ def _desk(settings: Settings) -> LetterDesk:
     try:
         desk, _servers = _reached(settings)
     except BrokerError as error:
+        place = settings.database("dead_letters")
+        if isinstance(place, Path) and not place.exists():
+            raise
         _warn(f"only letters that were seen before: {error}")
-        return LetterDesk(settings.database("dead_letters"))
+        return LetterDesk(place)
     return desk
 
 
@@ -178,6 +181,7 @@ def _reached(settings: Settings) -> tuple[LetterDesk, Servers]:
     Raises:
         BrokerError: the broker is away.
     """
+    require_home(settings)
     servers, cluster = wait_for_topics(settings, Principal.OPERATOR, seconds=5)
     desk = collected(settings, servers, cluster, _warn)
     with desk.database.reading() as connection:
@@ -204,8 +208,10 @@ def collected(
 
     Raises:
         BrokerError: the topics can't be read.
-        StoreError: the letters can't be kept, or are of another cluster.
+        StoreError: there is no home to keep the letters in, they can't be kept, or are of
+            another cluster.
     """
+    require_home(settings)
     desk = LetterDesk(settings.database("dead_letters"))
     desk.database.bind_to_cluster(cluster)
     desk.take_in(servers, refused)

@@ -1,9 +1,13 @@
 """`shop export`: the revenue report as a file, stamped so that it can be checked again."""
 
+import errno
 import os
+import stat
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from secrets import token_hex
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -20,6 +24,9 @@ from reporting.report import report
 from reporting.set_aside import aside_in
 
 _DAY = "%Y-%m-%d"
+
+_NOT_REPLACED = (errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS)
+"""Why a file that can be written can't be replaced: it is a mount, or its folder is not ours."""
 
 
 def export(
@@ -54,8 +61,7 @@ def export(
         form = form_named(file)
     except ShopError as error:
         raise typer.BadParameter(str(error)) from error
-    if file.exists() and not force:
-        raise ShopError(f"{file} is there already: name another file, or give --force")
+    refuse_to_write(file, over=force)
     log, projections = read_report(settings, newest=then is None)
     if then is None:
         whole = report(projections, settings.currency)
@@ -78,21 +84,95 @@ def export(
     )
 
 
+def refuse_to_write(file: Path, *, over: bool) -> None:
+    """Refuse what can't be written, or would be written over unasked, before anything is made.
+
+    Args:
+        file: what is to be written; a link is looked at as what it leads to.
+        over: whether a file may be written over. Pipes and devices keep nothing that could be lost.
+
+    Raises:
+        ShopError: it can't be; the message says why.
+    """
+    try:
+        found = _status(file)
+    except OSError as error:
+        raise _unwritable(file, error) from error
+    if found is None or _takes_a_stream(found):
+        return
+    if stat.S_ISDIR(found.st_mode):
+        raise ShopError(f"{file} is a folder: name a file in it")
+    if not stat.S_ISREG(found.st_mode):
+        raise ShopError(f"{file} is neither a file nor a pipe: name another file")
+    if not over:
+        raise ShopError(f"{file} is there already: name another file, or give --force")
+
+
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file whole or not at all; until it is whole, what was there before stays.
+
+    A link is followed and stays, and a file keeps its owner and rights. One that can't be replaced,
+    since it is a mount or its folder can't be written, is written where it is; so are pipes and
+    devices.
 
     Raises:
         ShopError: it can't be written.
     """
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        try:
-            with part.open("xb") as opened:
-                opened.write(content)
-                opened.flush()
-                os.fsync(opened.fileno())
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        found = _status(file)
+        if found is None:
+            _replace(file, content, None)
+        elif _takes_a_stream(found):
+            with file.open("wb") as stream:
+                stream.write(content)
+        else:
+            # Opened although it is replaced: who may not write a file may not replace it either.
+            with file.open("r+b") as opened:
+                _write_over(file, content, opened, found)
     except OSError as error:
-        raise ShopError(f"{file} can't be written: {error.strerror or error}") from error
+        raise _unwritable(file, error) from error
+
+
+def _write_over(file: Path, content: bytes, opened: BinaryIO, found: os.stat_result) -> None:
+    try:
+        _replace(file, content, found)
+    except OSError as error:
+        if error.errno not in _NOT_REPLACED:
+            raise
+        opened.write(content)
+        opened.truncate()
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _replace(file: Path, content: bytes, found: os.stat_result | None) -> None:
+    target = Path(os.path.realpath(file))
+    # A name of its own: one made of the file's could be too long.
+    part = target.with_name(f".shop-export-{token_hex(4)}.part")
+    try:
+        with part.open("xb") as opened:
+            if found is not None:
+                with suppress(PermissionError):
+                    os.fchown(opened.fileno(), found.st_uid, found.st_gid)
+                os.fchmod(opened.fileno(), stat.S_IMODE(found.st_mode))
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _status(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _takes_a_stream(found: os.stat_result) -> bool:
+    return stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode)
+
+
+def _unwritable(file: Path, error: OSError) -> ShopError:
+    return ShopError(f"{file} can't be written: {error.strerror or error}")

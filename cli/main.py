@@ -9,12 +9,14 @@ import logging
 import os
 import reprlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
 
 from cli.access import acl_app
@@ -160,7 +162,8 @@ def print_settings(json: Json = False) -> None:
         print_json(settings.model_dump(mode="json"))
         return
     for name, field in Settings.model_fields.items():
-        out.print(f"[bold]SHOP_{name.upper()}[/]={getattr(settings, name)}", highlight=False)
+        value = escape(str(getattr(settings, name)))
+        out.print(f"[bold]SHOP_{name.upper()}[/]={value}", highlight=False)
         out.print(f"    {field.description}", style="dim", highlight=False)
 
 
@@ -203,10 +206,23 @@ def _say_what_else(placed: Placed) -> None:
         raise typer.Exit(EXIT_REFUSED)
 
 
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Refuse names that could be written to no terminal, no page and no JSON."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            raise ShopError(
+                f"{os.fsencode(each)!r} on the command line is no text in UTF-8: give the file a "
+                "name that is"
+            ) from None
+
+
 def run() -> None:
     """Run the command line; what the user can mend ends in a message, not in a traceback."""
     log_to_stderr()
     try:
+        _refuse_undecodable(sys.argv)
         try:
             app(standalone_mode=True)
         finally:

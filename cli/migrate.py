@@ -56,7 +56,7 @@ def migrate(
             }
         )
     else:
-        _print(found, check=check, nothing=up_to_date)
+        _print(found, settings.home, check=check, nothing=up_to_date)
     if found.troubles or (check and not up_to_date):
         raise typer.Exit(EXIT_NOT_CURRENT)
 
@@ -110,7 +110,7 @@ def _try(found: _Found, work: Callable[[], Migrated]) -> None:
         found.troubles.append(str(error))
 
 
-def _print(found: _Found, *, check: bool, nothing: bool) -> None:
+def _print(found: _Found, home: Path, *, check: bool, nothing: bool) -> None:
     current = revisions.CURRENT
     for each in found.databases:
         if each.is_current:
@@ -125,6 +125,7 @@ def _print(found: _Found, *, check: bool, nothing: bool) -> None:
     for trouble in found.troubles:
         err.print(f"shop: {trouble}", style="red", markup=False, highlight=False)
     if not found.databases and not found.troubles:
-        out.print("no database is there yet: each is made by what opens it first")
+        what = f"no database is in {home} yet: each is made by what opens it first"
+        out.print(what, highlight=False, markup=False)
     elif nothing:
         out.print("all is up to date")

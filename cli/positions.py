@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.composition import SERVICES, bootstrap_servers, payment_service, topic_lives
+from cli.composition import SERVICES, bootstrap_servers, payment_service, require_home, topic_lives
 from cli.console import out
 from cli.responding import RESPONDER
 from cli.settings import Settings
@@ -29,6 +29,7 @@ def accept(service: Annotated[str, typer.Argument(help=" | ".join(NAMES))]) -> N
     if service not in NAMES:
         raise typer.BadParameter(f"{service!r} is not one of {', '.join(NAMES)}")
     settings = Settings()
+    require_home(settings)
     servers = bootstrap_servers(settings)
     said = _lives(settings, servers, service).accept(datetime.now(UTC))
     for each in said or ["nothing was to be accepted"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cli.composition import bootstrap_servers
 from cli.console import RateColumn, err, out, print_json, progress_bar
@@ -129,7 +130,8 @@ def _print(part: Part) -> None:
         return
     said, seconds = sentence(part), f"({part.seconds:,.1f} s)"
     if part.holds:
-        out.print(f"{part.name:<11}  [green]holds[/]  {said}  {seconds}", highlight=False)
+        holds = f"{part.name:<11}  [green]holds[/]  {escape(said)}  {seconds}"
+        out.print(holds, highlight=False)
     else:
         out.print(f"{part.name:<11}  [red bold]fails[/]  {seconds}", highlight=False)
         out.print(f"    {said}", style="red", markup=False, highlight=False)

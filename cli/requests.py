@@ -8,19 +8,21 @@ from uuid import uuid4
 
 import typer
 from rich.markup import escape
+from sqlalchemy import Connection
 
 from cli.asking import ASK_SECONDS, desk
-from cli.composition import order_service
+from cli.composition import looked_up
 from cli.console import err, out, print_json, refuse_no_figure
 from cli.settings import Settings
 from cli.tables import Table
 from cli.telemetry import telling
 from domain.contracts import NewOrder
 from domain.customers import canonical
-from domain.errors import ContractError, ShopError
+from domain.errors import ContractError, ShopError, StoreError
 from domain.house_accounts import house_address
 from domain.money import format_amount, parse_amount
 from domain.requests import RequestState
+from event_log.revisions import is_current
 from request_reply.outcomes import (
     Accepted,
     Declined,
@@ -30,7 +32,7 @@ from request_reply.outcomes import (
     Stopped,
     TimedOut,
 )
-from services.asked import counts, standings
+from services.asked import RequestRow, Standing, counts, standings
 from transport.codec import refuse_broken
 
 ASK_AGAIN = "ask again with the same --order to know"
@@ -86,10 +88,19 @@ def requests(
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show what the order service has asked the payment service, and how that stands."""
-    database = order_service(Settings()).database
-    with database.reading() as connection:
-        found = standings(connection, state, limit)
-        total = counts(connection)
+    place = Settings().database("order")
+
+    def look(connection: Connection) -> tuple[list[Standing], dict[RequestState, int]]:
+        is_current(connection, place)
+        return standings(connection, state, limit), counts(connection)
+
+    looked = looked_up(place, look, RequestRow)
+    if looked is None:
+        raise StoreError(
+            f"there is no database of the order service at {place}: set SHOP_HOME, or "
+            "SHOP_DATABASE_URL, to where it is"
+        )
+    found, total = looked
     if json:
         every = {each.value: total.get(each, 0) for each in RequestState}
         print_json({"counts": every, "requests": [asdict(each) for each in found]})

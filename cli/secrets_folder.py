@@ -83,10 +83,11 @@ def create(
     hosts = list(dict.fromkeys([*HOSTS, *map(_host, host or ())]))
     now = datetime.now(UTC)
     if renew is None and keep and (folder / "ca.pem").exists():
-        out.print(f"{folder} is there already, and stays as it is", highlight=False)
+        out.print(f"{folder} is there already, and stays as it is", markup=False, highlight=False)
     elif renew is None:
         make_folder(folder, hosts, days, now, shared=shared)
-        out.print(f"{folder} has a password for each of {', '.join(Principal)}", highlight=False)
+        names = ", ".join(Principal)
+        out.print(f"{folder} has a password for each of {names}", markup=False, highlight=False)
     elif renew == BROKER:
         renew_certificate(folder, hosts, days, now)
         out.print("the broker has a new certificate; it reads it when it starts", highlight=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -41,6 +41,9 @@ def _kafka(name: str) -> AliasChoices:
 
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9][A-Za-z0-9._~-]*)*")
 
+LONGEST_HOME = 440
+"""Bytes: SQLite opens no path of more than 512, and has files of its own beside a database."""
+
 SECRETS = "SHOP_SECRETS"
 """Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
 
@@ -54,8 +57,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SHOP_", frozen=True, populate_by_name=True)
 
-    home: Path = Field(Path("var"), description="where all state lives: broker, databases, logs")
+    home: Path = Field(
+        Path("var"),
+        validate_default=True,
+        description="where all state lives: broker, databases, logs",
+    )
     jars: Path = Field(
+        validate_default=True,
         default_factory=lambda: user_cache_path("order-to-revenue") / "jars",
         description="where downloaded jars are kept; homes share them",
     )
@@ -167,11 +175,36 @@ class Settings(BaseSettings):
         12, description="hours after which one has to log in again"
     )
 
+    @field_validator("home")
+    @classmethod
+    def _can_hold_databases(cls, home: Path) -> Path:
+        """From the root on: messages say it to people who are in another folder."""
+        home = home.absolute()
+        _refuse_undecodable("SHOP_HOME", home)
+        if len(os.fsencode(home)) > LONGEST_HOME:
+            raise ShopError(
+                f"SHOP_HOME={home} is longer than {LONGEST_HOME} bytes, and SQLite opens no file "
+                "of so long a path: use a shorter one"
+            )
+        return home
+
+    @field_validator("jars")
+    @classmethod
+    def _can_hold_classes(cls, jars: Path) -> Path:
+        _refuse_undecodable("SHOP_JARS", jars)
+        if os.pathsep in str(jars.absolute()):
+            raise ShopError(
+                f"SHOP_JARS={jars}, where Kafka's jars are kept, has a {os.pathsep} in its path, "
+                "which Java takes for the end of it: set SHOP_JARS to another folder"
+            )
+        return jars
+
     @field_validator("*", mode="before")
     @classmethod
-    def _is_text(cls, value: object) -> object:
+    def _is_text(cls, value: object, info: ValidationInfo) -> object:
         """What isn't UTF-8 comes as halves of characters, which no client and no database takes."""
-        if isinstance(value, str) and not value.isascii():
+        # Those two say themselves who would find nothing there.
+        if isinstance(value, str) and info.field_name not in ("home", "jars"):
             try:
                 value.encode()
             except UnicodeEncodeError:
@@ -263,3 +296,13 @@ class Settings(BaseSettings):
         """
         limit = parse_amount(f"{self.monthly_limit:f}", self.currency, MAX_MINOR_UNITS)
         return HouseAccounts(limit, self.closed_divisor, self.wrong_address_divisor)
+
+
+def _refuse_undecodable(name: str, path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ShopError(
+            f"{name}={os.fsencode(path)!r} is no text in UTF-8, and Java finds nothing there: use "
+            "a folder of another name"
+        ) from None

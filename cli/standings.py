@@ -17,6 +17,7 @@ from cli.composition import (
     keeping,
     learned,
     looked_up,
+    require_home,
 )
 from cli.responding import RESPONDER
 from cli.settings import Settings
@@ -128,6 +129,10 @@ def find_out(settings: Settings, now: datetime, only: str | None = None) -> Foun
         facts = [_without_broker(name, found) for name, found in known.items()]
         services = [*_beside_twins(facts, now), *apart]
         found = Found(settings.bootstrap_servers, str(error), services)
+    try:
+        require_home(settings)
+    except StoreError as error:
+        found = replace(found, troubles=[*found.troubles, str(error)])
     return found if only else _with_positions(settings, found)
 
 

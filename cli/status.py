@@ -90,7 +90,7 @@ def what_is_wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool = Fa
     """Everything that is wrong, in sentences; a service alone has no blame for the rest."""
     wrong = [sentence for verdict in verdicts for sentence in verdict.wrong]
     if alone:
-        return wrong
+        return [*wrong, *found.troubles]
     letters = [
         f"{topic}: {_letters(count)} (`shop dead-letters list --topic {topic}`)"
         for topic, count in (found.dead_letters or {}).items()

@@ -167,7 +167,7 @@ class Relay:
             except RecordsRefused as error:
                 refused = {rows[index].id: why for index, why in error.reasons.items()}
             published = [row.id for row in rows if row.id not in refused]
-            self._database.in_transaction(partial(_mark, published, refused))
+            refused = self._database.in_transaction(partial(_mark, published, refused))
         for row_id, why in refused.items():
             _log.error(
                 "%s: record %d of the outbox is set aside, for it can't be published as it is: %s. "
@@ -186,14 +186,20 @@ class Relay:
         ).all()
 
 
-def _mark(published: Sequence[int], refused: Mapping[int, str], connection: Connection) -> None:
+def _mark(
+    published: Sequence[int], refused: Mapping[int, str], connection: Connection
+) -> Mapping[int, str]:
+    """Mark what is out, and what was refused; returns which of that is not out all the same."""
     # A relay whose lock was lost meanwhile may come after another one: what is out is out.
     if published:
-        connection.execute(
+        ids = among(_outbox.c.id, published)
+        connection.execute(update(_outbox).where(ids).values(published=True, refused=None))
+    return {
+        row_id: why
+        for row_id, why in refused.items()
+        if connection.execute(
             update(_outbox)
-            .where(among(_outbox.c.id, published))
-            .values(published=True, refused=None)
-        )
-    for row_id, why in refused.items():
-        here = (_outbox.c.id == row_id) & _outbox.c.published.is_(False)
-        connection.execute(update(_outbox).where(here).values(refused=why))
+            .where((_outbox.c.id == row_id) & _outbox.c.published.is_(False))
+            .values(refused=why)
+        ).rowcount
+    }

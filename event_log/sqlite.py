@@ -1,15 +1,17 @@
 """A SQLite file as a database: WAL, synchronous FULL, one writer at a time."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from domain.errors import StoreError
 from event_log.conditions import passes_in_sqlite, sqlite_code
@@ -39,19 +41,28 @@ class SqliteFile:
         return str(self.path)
 
     def connect(self) -> Engine:
-        """An engine whose transactions hold the write lock, unless they are for reading."""
+        """An engine whose transactions hold the write lock, unless they are for reading.
+
+        Raises:
+            StoreError: there is no folder for it, or it is one that can only be read.
+        """
         try:
             make_folder(self.path.parent)
         except OSError as error:
             raise StoreError(
                 f"the folder {self.path.parent} can't be made: {error.strerror}"
             ) from error
+        if not can_be_written(self.path):
+            raise StoreError(
+                f"database {self.path} can't be written here, only read, as `shop report`, `shop "
+                "export` and `shop prove` do: allow writing it and its folder, or copy the home "
+                "to where it can be written, and set SHOP_HOME to that copy"
+            )
         make_file(self.path)
         for beside in ("-wal", "-shm"):
             keep_others_out(self.path.with_name(self.path.name + beside))
-        engine = create_engine(
-            f"sqlite:///{self.path}", connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
-        )
+        creator = partial(open_file, self.path, "rwc", BUSY_TIMEOUT_SECONDS)
+        engine = create_engine("sqlite://", creator=creator, poolclass=QueuePool)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         return engine
@@ -112,9 +123,74 @@ class SqliteFile:
         return self.path.with_name(f"{self.path.name}.{purpose}")
 
 
+def can_be_written(path: Path) -> bool:
+    """Whether a database that is there can be changed, or one that isn't can be made.
+
+    Its folder must be there. SQLite needs to write that, too: other files are beside a database.
+    """
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def open_file(path: Path, mode: Literal["rw", "rwc"], timeout: float) -> sqlite3.Connection:
+    """Open a file, whatever characters its path has.
+
+    Args:
+        path: the file.
+        mode: ``rw`` for one that must be there, ``rwc`` for one that is made if it isn't.
+        timeout: seconds that a lock is waited for.
+
+    Raises:
+        sqlite3.Error: it can't be opened.
+    """
+    return _open(path, f"mode={mode}", timeout)
+
+
+def look_into(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a file that is there, only to read it; also where its folder can't be written.
+
+    Args:
+        path: the file.
+        timeout: seconds that a lock is waited for.
+
+    Raises:
+        sqlite3.Error: it can't be read.
+    """
+    connection = _open(path, "mode=ro", timeout)
+    try:
+        # Only this opens it: in WAL mode the two files beside it too, which are made if need be.
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or not path.exists():
+            raise
+        if can_be_written(path):
+            raise
+        wal = path.with_name(f"{path.name}-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise sqlite3.OperationalError(
+                f"{wal} has changes that can be read only with {path.name}-shm, and that can't be "
+                f"made in this folder: copy {path.parent} to where it can be written, and set "
+                "SHOP_HOME to that copy"
+            ) from error
+        # Whoever has the file open has both beside it: nobody has.
+        return _open(path, "mode=ro&immutable=1", timeout)
+    return connection
+
+
+def _open(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+    # An address made by the path's own escaping: in text, SQLite would take its %, ? and # for
+    # parts of the address. SQLAlchemy begins transactions; the driver must not do it first. Pools
+    # hand connections from thread to thread.
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    # SQLAlchemy begins transactions below; the driver must not do it first.
-    connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",

@@ -45,13 +45,15 @@ def drawn(found: Report, by: By) -> str:
     with alt.data_transformers.enable("default", max_rows=None):
         spec = json.loads(made.to_json())
     svg: str = vl_convert.vegalite_to_svg({**spec, "config": _LOOK})
+    # The place that it is in says what it is; its marks would be read out one by one.
+    hidden = svg.replace("<svg", '<svg aria-hidden="true"', 1)
     keys = "".join(
         f'<span><svg viewBox="0 0 1 1"><rect width="1" height="1" fill="{colour}"/></svg>'
         f"{escape(label(outcome))}</span>"
         for outcome, colour in zip(OUTCOMES, COLOURS, strict=True)
     )
     return (
-        f'<figure><figcaption>{keys}</figcaption><div role="img" '
+        f'<figure><figcaption>{keys}</figcaption><div role="img" tabindex="0" '
         f'aria-label="Accepted and declined amounts by {by.value}; the table below has them">'
-        f"{svg}</div></figure>"
+        f"{hidden}</div></figure>"
     )

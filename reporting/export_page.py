@@ -39,14 +39,14 @@ def as_page(found: Report, stamp: Stamp, by: By, name: str, now: datetime) -> by
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{_NO_REQUESTS}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>{STYLE}</style></head><body>
+<title>{title}</title><style>{STYLE}</style></head><body><main>
 <h1>{title}</h1>
 <p class="of">Orders by the day (UTC) on which they were placed; amounts in
 {escape(found.currency)}.{escape(_what_is_not_here(found, stamp, by))}</p>
 {_headline(found)}
 {drawn(found, by)}
 {_table(found, by)}
-{_declines(found)}
+{_declines(found)}</main>
 {_footer(stamp, name, now)}
 {as_script(stamp, figures)}
 </body></html>
@@ -98,7 +98,7 @@ def _table(found: Report, by: By) -> str:
     )
     units = f'<th scope="col">Orders</th><th scope="col">{escape(found.currency)}</th>'
     return (
-        f'<div class="scrolls"><table aria-label="Revenue by {by.value}"><thead>'
+        f'<div class="scrolls" tabindex="0"><table aria-label="Revenue by {by.value}"><thead>'
         f'<tr><th scope="col" rowspan="2">{by.value.capitalize()}</th>{heads}</tr>'
         f"<tr>{units * 3}</tr></thead><tbody>{lines}</tbody>"
         f'<tbody class="total">{_line(found.totals, "total", found.currency)}</tbody></table></div>'

@@ -111,7 +111,9 @@ def _parquet(path: Path) -> list[Exported]:
     from pyarrow import ArrowException, parquet  # type: ignore[import-untyped]
 
     try:
-        table = parquet.read_table(path)
+        # Given a path, it would take one with a colon for an address, and ask the network.
+        with path.open("rb") as opened:
+            table = parquet.read_table(opened)
     except ArrowException as error:
         raise ValueError(str(error)) from error
     metadata = table.schema.metadata or {}

@@ -16,7 +16,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
@@ -24,6 +24,7 @@ from event_log.database import Database, Place, reason, table_of
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import GENESIS, READ_BATCH, SIZED, EventRow
 from event_log.revisions import is_current, unnumbered
+from event_log.sqlite import BUSY_TIMEOUT_SECONDS, look_into
 from event_log.statements import end_of_batch
 from reporting.proof import Failure, Finding, Head, Progress
 from reporting.proof_rows import Checked, as_chained, check_rows, gap
@@ -52,15 +53,17 @@ def open_log_to_prove(place: Place) -> ReadOnlyDatabase:
         StoreError: it is not there, can't be read, or was made by another version of the project.
     """
     log = ReadOnlyDatabase(place)
+    missing = StoreError(
+        f"there is no event log at {place}: set SHOP_HOME, or SHOP_DATABASE_URL, to where it is, "
+        "or begin one with `shop run recorder`"
+    )
     try:
         if log.identity() is None:
-            raise StoreError(
-                f"there is no event log at {place}: set SHOP_HOME, or SHOP_DATABASE_URL, to where "
-                "it is, or begin one with `shop run recorder`"
-            )
+            raise missing
         with log.reading() as connection:
             if not is_current(connection, place):
-                raise unnumbered(place)
+                # A database exists a moment before its tables do.
+                raise unnumbered(place) if inspect(connection).get_table_names() else missing
             tables = has_tables(connection, EventRow, PositionRow)
     except (SQLAlchemyError, OSError) as error:
         raise StoreError(f"database {place} can't be read: {reason(error)}") from error
@@ -154,7 +157,7 @@ def prove_rows(
 
 def check_slice(log: Path, after: int, until: int, aside: Collection[int] = ()) -> Checked:
     """Check the rows after position `after` up to `until`, by the hash that row `after` has."""
-    with closing(_connect(log)) as connection:
+    with closing(look_into(log, BUSY_TIMEOUT_SECONDS)) as connection:
         (first,) = connection.execute(_FIRST).fetchone()
         found = Checked(after, _hash_at(connection, after), _before_the_first(first))
         if found.failure is not None:
@@ -231,7 +234,3 @@ def _first_unreadable(
             return found._replace(failure=gap(after, _next(connection, after)))
         found = check_rows(found, rows, aside)
     return found
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from domain.contracts import AuthorizationAccepted, AuthorizationDeclined, NewOrder, OrderShipped
 from event_log.database import Database
+from event_log.sqlite import BUSY_TIMEOUT_SECONDS, look_into
 from reporting.proof import Progress
 
 PLACED = f"shop.{NewOrder.__name__}"
@@ -92,8 +93,11 @@ class Stories:
         # A file is read by SQLite itself, which takes a third of the time.
         self._file = isinstance(log.place, Path)
         # An empty name is a file that SQLite itself removes.
-        uri = f"{log.path.absolute().as_uri()}?mode=ro" if self._file else ""
-        self._database = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
+        self._database = (
+            look_into(log.path, BUSY_TIMEOUT_SECONDS)
+            if self._file
+            else sqlite3.connect("", isolation_level=None)
+        )
         # A body that is no UTF-8 is wrong elsewhere, and must not end a proof of orders.
         self._database.text_factory = lambda text: text.decode(errors="replace")
         self._database.execute("PRAGMA temp_store=FILE")

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 from event_log.database import Database, Place, table_of
 from event_log.postgres import PostgresSchema
-from event_log.sqlite import SqliteFile
+from event_log.sqlite import SqliteFile, look_into
 
 Read = TypeVar("Read")
 
@@ -80,12 +80,7 @@ class ReadOnlyDatabase(Database):
         return row[0], row[1]
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            timeout=LOCKED_SECONDS,
-            isolation_level=None,
-        )
+        return look_into(self.path, LOCKED_SECONDS)
 
 
 def look_up(

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.status import Beat, living, missing
 from event_log.database import Place, table_of
 from event_log.holding import process_name
+from event_log.sqlite import open_file
 from event_log.statements import insert_or_replace
 from event_log.workers import HeartbeatRow as HeartbeatRow
 
@@ -159,12 +160,7 @@ def _engine_of(place: Place) -> Engine:
         return unhindered
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{place.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=LOCKED_SECONDS,
-            isolation_level=None,
-        )
+        connection = open_file(place, "rw", LOCKED_SECONDS)
         connection.execute("PRAGMA synchronous=NORMAL")
         return connection
 

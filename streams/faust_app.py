@@ -48,7 +48,8 @@ def faust_app(name: str, servers: Servers, data: Path, batch: int) -> faust.App:
         f"shop-{name}",
         broker=f"kafka://{servers}",
         broker_credentials=_credentials(servers),
-        datadir=data,
+        # Faust takes it for a format string.
+        datadir=str(data).replace("{", "{{").replace("}", "}}"),
         store="memory://",
         key_serializer="raw",
         value_serializer="raw",

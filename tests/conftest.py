@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,18 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from cli.settings import Settings
+from event_log.sqlite import look_into
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 MISSING_FAILS = "TESTS_MISSING_FAILS"
 """The variable that is set where a program that isn't there is a failure."""
+
+ODD_NAME = "-home%20of?x=1&y#z;:,'\"`\\\\${env:HOME}{conf.name}%p[b]*:a:~Zoë\n "
+"""What a file system takes: characters that addresses, shells, Java and formats read otherwise."""
+
+LOCKED_SECONDS = 5.0
+"""How long a look into a database waits for a lock."""
 
 ON_ONE_STACK = ("test_stack.py", "test_operations.py", "test_attacks.py")
 """In the order in which they may be run: what attackers leave behind, operators would look into."""
@@ -137,7 +145,7 @@ class Home:
         """How many rows of `what`, a table and perhaps a condition; 0 before it is there."""
         file = self.path / "databases" / f"{database}.sqlite"
         try:
-            with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+            with closing(look_into(file, LOCKED_SECONDS)) as connection:
                 query = f"SELECT count(*) FROM {what}"  # noqa: S608 the tests' own words
                 return int(connection.execute(query).fetchone()[0])
         except sqlite3.Error:
@@ -146,7 +154,7 @@ class Home:
     def rows(self, database: str, query: str) -> list[tuple[Any, ...]]:
         """What a query finds in a service's database."""
         file = self.path / "databases" / f"{database}.sqlite"
-        with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+        with closing(look_into(file, LOCKED_SECONDS)) as connection:
             return connection.execute(query).fetchall()
 
     def decisions(self) -> dict[str, str]:
@@ -192,7 +200,7 @@ def _outcomes(rows: list[tuple[Any, ...]]) -> dict[str, str]:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     """A fresh home; whatever still runs in it is stopped at the end."""
-    made = Home(tmp_path / "home")
+    made = Home(tmp_path / ODD_NAME)
     yield made
     made.shop("broker", "stop")
     assert made.processes() == []
@@ -201,7 +209,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 @pytest.fixture(scope="module")
 def module_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home that the tests of a module share."""
-    made = Home(tmp_path_factory.mktemp("shared") / "home")
+    made = Home(tmp_path_factory.mktemp("shared") / ODD_NAME)
     yield made
     made.shop("broker", "stop")
     assert made.processes() == []

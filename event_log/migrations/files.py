@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, NullPool, StaticPool, create_engine, event
@@ -14,7 +15,7 @@ from event_log.database import Database, reason
 from event_log.holding import HELD_FOR_SECONDS, still_held
 from event_log.migrations.migrated import Migrated
 from event_log.migrations.running import find_revision, upgrade
-from event_log.sqlite import SqliteFile
+from event_log.sqlite import SqliteFile, look_into, open_file
 from transport.private_files import make_file
 
 ALONE_WITHIN_SECONDS = 5.0
@@ -29,7 +30,8 @@ def look_at_file(file: Path, database: str) -> Migrated:
     Raises:
         StoreError: it is none of ours, of another version's, or can't be read.
     """
-    engine = create_engine("sqlite://", creator=lambda: _read_only(file), poolclass=NullPool)
+    creator = partial(look_into, file, ALONE_WITHIN_SECONDS)
+    engine = create_engine("sqlite://", creator=creator, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             found = find_revision(connection, file)
@@ -83,12 +85,7 @@ def migrate_file(file: Path, database: str, make: Callable[[Path], Database]) ->
 def _alone_with(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection to a file that no other process has open, nor can open until it is closed."""
     try:
-        connection = sqlite3.connect(
-            f"{file.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=ALONE_WITHIN_SECONDS,
-            isolation_level=None,
-        )
+        connection = open_file(file, "rw", ALONE_WITHIN_SECONDS)
     except sqlite3.Error as error:
         raise StoreError(f"database {file} can't be opened: {reason(error)}") from error
     with closing(connection):
@@ -116,7 +113,7 @@ def _copy(connection: sqlite3.Connection, file: Path, found: str) -> Path:
     copy = _name_of_copy(file, found)
     make_file(copy)
     try:
-        with closing(sqlite3.connect(copy)) as target:
+        with closing(open_file(copy, "rw", ALONE_WITHIN_SECONDS)) as target:
             connection.backup(target)
             (said,) = target.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
@@ -138,7 +135,3 @@ def _engine_of(connection: sqlite3.Connection) -> Engine:
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
-
-
-def _read_only(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)

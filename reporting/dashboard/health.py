@@ -44,15 +44,15 @@ _REACHED = "reached"
 def show(sources: Sources) -> None:
     """Draw the page; each section looks again by itself."""
     st.title("Log and health", anchor=False)
-    st.subheader("Event log and projections", anchor=False)
+    st.header("Event log and projections", anchor=False)
     _positions(sources)
-    st.subheader("Proof", anchor=False)
+    st.header("Proof", anchor=False)
     _proof(sources)
-    st.subheader("Services", anchor=False)
+    st.header("Services", anchor=False)
     _services(sources)
-    st.subheader("Dead letters", anchor=False)
+    st.header("Dead letters", anchor=False)
     _letters(sources)
-    st.subheader("A projection's rows", anchor=False)
+    st.header("A projection's rows", anchor=False)
     _rows(sources)
 
 
@@ -154,6 +154,7 @@ def _draw_letters(sources: Sources, letters: Letters) -> None:
             f"shop dead-letters send {name}\n"
             f'shop dead-letters drop {name} --reason "…"',
             language=None,
+            wrap_lines=True,
         )
 
 

@@ -14,9 +14,11 @@ Tone = Literal["good", "waiting", "bad", "off"]
 _STYLE = """
 <style>
 .revenue td.text, .revenue th.text { text-align: left; }
-.revenue td.wide { white-space: normal; min-width: 16rem; overflow-wrap: anywhere; }
+.revenue td.wide { white-space: normal; min-width: min(16rem, 50vw); overflow-wrap: anywhere; }
 .revenue tbody th:first-child { max-width: min(18rem, 44vw); overflow: hidden;
   text-overflow: ellipsis; }
+@media (max-width: 40rem) { .revenue tbody th:first-child { white-space: normal;
+  min-width: 30vw; overflow-wrap: anywhere; } }
 [class*="st-key-scroll-"] { overflow-x: auto; }
 .tone { font-weight: 600; }
 .tone.good { color: light-dark(#137a3e, #58d68d); }

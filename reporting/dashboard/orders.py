@@ -195,7 +195,7 @@ def _one(sources: Sources) -> None:
     elif known.story is not None:
         _story(known, known.story)
     elif known.trouble is None:
-        st.subheader("There is no such order", anchor=False)
+        st.header("There is no such order", anchor=False)
         # As text: whoever wrote the address wrote this too.
         st.text(order_id)
         st.info(

@@ -54,7 +54,6 @@ ol.story { list-style: none; margin: 0; padding: 0; max-width: 52rem; font-size:
 .story p { margin: 0.15rem 0 0; }
 .story .quiet { color: light-dark(#5b6470, #a7b0bd); }
 .story .late { color: light-dark(#8a5a00, #f5b041); font-weight: 600; }
-.story a { color: light-dark(#1f6fa8, #5dade2); }
 .story summary { cursor: pointer; margin-top: 0.25rem; width: fit-content; }
 ol.story li dl { padding: 0; display: grid; grid-template-columns: max-content 1fr;
   gap: 0.1rem 0.9rem; margin: 0.3rem 0 0; font-size: 0.8rem; }
@@ -69,7 +68,6 @@ dl.order { display: flex; flex-wrap: wrap; gap: 0.6rem 2rem; margin: 0; padding:
 .order dt { font-size: 0.875rem; color: light-dark(#5b6470, #a7b0bd); font-weight: 400; }
 .order dd { margin: 0; font-size: 1.25rem; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums; }
-.order a { color: light-dark(#1f6fa8, #5dade2); }
 </style>
 """
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from reporting.dashboard import export, health, orders, revenue
+from reporting.dashboard.accessible import complete
 from reporting.dashboard.login import is_let_in, say_who_looks
 from reporting.dashboard.sources import Sources
 from reporting.dashboard.visitors import Visitors
@@ -53,6 +54,7 @@ def show(sources: Sources, visitors: Visitors | None) -> None:
     st.navigation(pages, position="top" if let_in else "hidden").run()
     if let_in and visitors is not None:
         say_who_looks()
+    complete()
 
 
 def _nothing() -> None:

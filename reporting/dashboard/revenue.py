@@ -138,7 +138,7 @@ def _draw(whole: Report, late: tuple[LateMonth, ...], days: Days, sources: Sourc
     _draw_month(found, clicked, sources)
     lines = table_of_periods(shown, by)
     # The container scrolls, not the table: so a new table doesn't lose the reader's place.
-    with st.container(height=_height_of(len(lines.lines)), border=False, key=f"table-{by}"):
+    with st.container(height=_height_of(len(lines.lines)), border=False, key=f"scroll-{by}"):
         st.html(as_html(lines))
     _draw_late(late, found)
 
@@ -183,7 +183,7 @@ def _draw_month(found: Report, clicked: Any, sources: Sources | None) -> None:
     orders = look_for(sources, asked).found
     if orders is not None and orders.stories:
         st.caption(f"The newest {len(orders.stories)} of them; all are on the page Orders")
-        with st.container(height=ORDERS_HEIGHT, border=False, key=f"orders-{chosen}"):
+        with st.container(height=ORDERS_HEIGHT, border=False, key=f"scroll-{chosen}"):
             st.html(found_as_html(orders.stories, {"month": chosen}, "orders"))
 
 

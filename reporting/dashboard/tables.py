@@ -27,7 +27,6 @@ _STYLE = """
 .revenue tfoot th, .revenue tfoot td { font-weight: 600; border-bottom: 0;
   border-top: 2px solid rgba(128, 128, 128, 0.6); }
 .revenue.narrow { width: auto; }
-.revenue a { color: light-dark(#1f6fa8, #5dade2); }
 .revenue tbody tr:hover td, .revenue tbody tr:hover th {
   background: light-dark(#f0f2f6, #222730); }
 </style>

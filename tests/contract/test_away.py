@@ -22,7 +22,7 @@ from event_log import database as databases
 from event_log.database import Database
 from event_log.inbox import PositionRow, advance, next_offsets, put
 from event_log.outbox import OutboxRow, Relay, enqueue, waiting
-from event_log.postgres import PostgresSchema, with_option
+from event_log.postgres import PostgresSchema
 from request_reply.verdicts import Verdicts
 from services.batch import handle_batch
 from services.order import OrderService
@@ -126,7 +126,7 @@ def test_a_statement_timeout_while_somebody_holds_the_lock_passes(
 ) -> None:
     place = server.place("statements")
     holder = Database(place, TABLES)
-    url = with_option(place.url, "statement_timeout=100")
+    url = f"{place.url}{'&' if '?' in place.url else '?'}options=-c%20statement_timeout%3D100"
     database = Database(PostgresSchema(url, place.schema), TABLES)
     with holder.transaction():
         works = Works(partial(move, database, 5))
@@ -137,16 +137,12 @@ def test_a_statement_timeout_while_somebody_holds_the_lock_passes(
     holder.close()
 
 
-@pytest.mark.parametrize("how", ["terminated", "idle"])
-def test_connections_that_are_ended_meanwhile_end_nobody(server: PostgresServer, how: str) -> None:
-    place = server.place(f"ended_{how}")
-    option = "idle_session_timeout=50" if how == "idle" else "idle_session_timeout=0"
-    database = Database(PostgresSchema(with_option(place.url, option), place.schema), TABLES)
-    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'ended_%'"
+def test_connections_that_are_ended_meanwhile_end_nobody(server: PostgresServer) -> None:
+    database = Database(server.place("ended"), TABLES)
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'ended@%'"
 
     def lose_all() -> None:
-        if how == "terminated":
-            server.terminate()
+        server.terminate()
         wait_for(lambda: server.found(count) == [(0,)], "no connection is left")
 
     with database.alone("relay"):

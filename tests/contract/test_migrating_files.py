@@ -224,7 +224,7 @@ def test_the_command_makes_nothing_that_nobody_has_opened(tmp_path: Path) -> Non
     empty = Home(tmp_path).shop("migrate", "--check")
     assert (empty.returncode, empty.stdout) == (
         0,
-        "no database is there yet: each is made by what opens it first\n",
+        f"no database is in {tmp_path} yet: each is made by what opens it first\n",
     )
 
 

@@ -27,7 +27,7 @@ from reporting.proof_rows import link
 from reporting.proof_run import Proof
 from reporting.read_only import ReadOnlyDatabase
 from tests import expected
-from tests.conftest import Home
+from tests.conftest import ODD_NAME, Home
 from tests.contract.server import PostgresServer
 from tests.integration.pipes import Shop, Topics
 from tests.unit.test_proof_world import MemoryTopics
@@ -127,10 +127,10 @@ def without_triggers(connection: Connection) -> Connection:
 def empty(kind: str, folder: Path, server: PostgresServer | None) -> World:
     """A world without any database."""
     if server is None:
-        return World(kind, Home(folder / "home"))
+        return World(kind, Home(folder / ODD_NAME))
     database = f"world_{next(_numbers)}"
     server.create(database)
-    return World(kind, Home(folder / "home", server.settings(database)))
+    return World(kind, Home(folder / ODD_NAME, server.settings(database)))
 
 
 def settled(world: World) -> World:
@@ -150,12 +150,12 @@ def copied(world: World, folder: Path, server: PostgresServer | None) -> World:
     """A world like another one, to be changed."""
     topics = pickle.loads(pickle.dumps(world.topics))  # noqa: S301 our own
     if server is None:
-        copytree(world.home.path, folder / "home")
-        return World(world.kind, Home(folder / "home"), topics)
+        copytree(world.home.path, folder / ODD_NAME)
+        return World(world.kind, Home(folder / ODD_NAME), topics)
     world.close()
     database = f"world_{next(_numbers)}"
     server.create(database, world.database)
-    return World(world.kind, Home(folder / "home", server.settings(database)), topics)
+    return World(world.kind, Home(folder / ODD_NAME, server.settings(database)), topics)
 
 
 def hash_again(connection: Connection) -> None:

@@ -65,12 +65,6 @@ class TestWithoutBroker:
         assert "127.0.0.1:9" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_an_empty_home_has_an_empty_report(self, tmp_path: Path) -> None:
-        found = Home(tmp_path / "home").report()
-        assert found["months"] == []
-        assert found["totals"]["accepted"] == {"orders": 0, "cents": 0}
-        assert set(found["totals"]["declined"]) == set(expected.REASONS)
-
     @pytest.mark.parametrize(
         ("name", "value"),
         [

@@ -142,7 +142,7 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(shop: Home, tmp_path
     assert f"{away} can't be written: No such file or directory" in _refused(shop, 1, away)
     folder = tmp_path / "folder.csv"
     folder.mkdir()
-    assert "can't be written: Is a directory" in _refused(shop, 1, folder, "--force")
+    assert "is a folder: name a file in it" in _refused(shop, 1, folder, "--force")
     assert sorted(tmp_path.iterdir()) == [folder, there]
 
 

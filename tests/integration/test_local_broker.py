@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from cli.broker import broker_app, ensure_broker
 from cli.settings import Settings
 from domain.errors import BrokerError, JarError
+from tests.conftest import ODD_NAME
 from transport.local_broker import LocalBroker, fetch_jars, ports, storage
 from transport.local_broker.process import MAIN_CLASS, end
 from transport.local_broker.readiness import READY_TOPIC
@@ -91,7 +92,7 @@ class Home:
 @pytest.fixture
 def home(tmp_path, jars):
     # A name that Java, its properties files and URLs must all take.
-    made = Home(tmp_path / "home of Zoë", jars)
+    made = Home(tmp_path / ODD_NAME, jars)
     yield made
     for process in made.processes():
         end(process, patience=0)

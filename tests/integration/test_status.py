@@ -87,7 +87,8 @@ def test_an_empty_home_has_no_broker_and_stays_empty(tmp_path: Path) -> None:
     found = look(home)
     assert found["broker"] == {"bootstrap_servers": None, "reachable": False}
     assert "shop broker start" in found["wrong"][0]
-    assert len(found["wrong"]) == 1, "a service that was never started is not missed"
+    assert f"there is no home at {home.path}" in found["wrong"][1]
+    assert len(found["wrong"]) == 2, "a service that was never started is not missed"
     assert {each["status"] for each in found["services"].values()} == {"not running"}
     assert {each["lag"] for each in found["services"].values()} == {None}
     assert found["waits"] == NO_SERVICE

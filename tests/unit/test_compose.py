@@ -309,12 +309,13 @@ def test_the_build_is_sent_the_packages_and_little_else():
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packages = {name.partition(".")[0] for name in project["tool"]["setuptools"]["packages"]}
+    folders = project["tool"]["setuptools"]["package-dir"].values()
     assert rules[0] == "*"
-    assert {rule[1:] for rule in rules if rule.startswith("!")} == packages | {
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == {
+        *folders,
+        "order_to_revenue",
         "pyproject.toml",
         "README.md",
         "LICENSE",
         "requirements",
-        "data",
     }

@@ -1,6 +1,7 @@
 """Where databases are by the settings, and that no password is shown."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,15 @@ import pytest
 from cli.settings import Settings
 from domain.errors import ShopError, StoreError
 from event_log.postgres import PostgresSchema
-from tests.conftest import Home
+from tests.conftest import ODD_NAME, Home
 
 PASSWORD = "s3cr3t:/@?&"  # noqa: S105 none at all
 
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SHOP_DATABASE_URL", "SHOP_DATABASE_PASSWORD", "SHOP_SECRETS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("DATABASE_URL", "DATABASE_PASSWORD", "SECRETS", "HOME"):
+        monkeypatch.delenv(f"SHOP_{name}", raising=False)
 
 
 def test_without_an_address_each_service_has_a_file_of_the_home(tmp_path: Path) -> None:
@@ -153,3 +154,36 @@ def test_a_command_says_so_without_a_traceback(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("shop: SHOP_DASHBOARD_BASE_PATH='/a?b' is no path")
     assert "Traceback" not in done.stderr
+
+
+def test_a_home_is_named_from_the_root_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings().home == tmp_path / "var"
+    assert Settings(home=Path(ODD_NAME)).home == tmp_path / ODD_NAME
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"home": os.fsdecode(b"/tmp/\xff")}, r"SHOP_HOME=b'/tmp/\\xff' is no text in UTF-8"),
+        ({"home": "/x" * 221}, "is longer than 440 bytes"),
+        ({"jars": os.fsdecode(b"/tmp/\xff")}, r"SHOP_JARS=b'/tmp/\\xff' is no text in UTF-8"),
+        ({"jars": "/jars/a:b"}, "SHOP_JARS=/jars/a:b.* has a : in its path"),
+    ],
+)
+def test_a_folder_that_java_or_sqlite_cannot_use_is_refused(
+    values: dict[str, Path], why: str
+) -> None:
+    with pytest.raises(ShopError, match=why):
+        Settings(**values)  # type: ignore[arg-type]
+
+
+def test_settings_and_arguments_of_any_characters_are_shown_as_they_are_or_refused(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path / ODD_NAME)
+    done = home.shop("settings")
+    assert done.stdout.startswith(f"SHOP_HOME={home.path}\n"), done.stderr
+    done = home.shop("prove", "--figure", os.fsdecode(b"\xff.csv"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(r"shop: b'\xff.csv' on the command line is no text in UTF-8")

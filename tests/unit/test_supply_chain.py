@@ -4,10 +4,8 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,8 @@ import pytest
 from supply_chain import licences
 from supply_chain.installed import NOTED, REQUIREMENTS, ROOT, LicenceError, Part, checked
 from supply_chain.sbom import sbom
+from tests.unit.test_structure import ROOMS
+from tests.wheel import NAME, send_context
 from transport.local_broker.jars import recorded_jars
 
 BUILT_FROM = "/opt/shop"
@@ -144,19 +144,6 @@ def build_steps() -> list[str]:
     return [line for line in stages[0].splitlines() if line[:1] not in ("", "#")]
 
 
-def send_context(to: Path) -> None:
-    """Copy what `.dockerignore` lets through, as a build sends it."""
-    rules = (ROOT / ".dockerignore").read_text().splitlines()
-    never = shutil.ignore_patterns(*(r.removeprefix("**/") for r in rules if r.startswith("**/")))
-    for rule in rules:
-        if rule.startswith("!"):
-            source = ROOT / rule[1:]
-            if source.is_dir():
-                shutil.copytree(source, to / rule[1:], ignore=never)
-            else:
-                shutil.copy(source, to / rule[1:])
-
-
 @pytest.mark.slow
 def test_the_images_steps_install_what_runs_and_nothing_else(tmp_path) -> None:
     context, installed = tmp_path / "src", tmp_path / "shop"
@@ -192,7 +179,9 @@ def test_the_images_steps_install_what_runs_and_nothing_else(tmp_path) -> None:
 
     assert "SHOP_HOME" in run_there("shop", "settings")
     read = (
-        "import cli.dashboard_server, importlib.metadata as m, json;"
+        "import importlib.metadata as m, json, sys, order_to_revenue as o;"
+        "sys.path.insert(0, o.__path__[0]);"
+        "import cli.dashboard_server;"
         "from transport.local_broker.jars import recorded_jars;"
         "from transport.local_broker import server_properties;"
         "print(json.dumps([len(recorded_jars()), sorted(d.name for d in m.distributions())]))"
@@ -203,11 +192,13 @@ def test_the_images_steps_install_what_runs_and_nothing_else(tmp_path) -> None:
     plain = [re.sub(r"[-_.]+", "-", name).lower() for name in (*pins, "order-to-revenue")]
     assert sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names) == sorted(plain)
     (packages,) = installed.glob("lib/python3*/site-packages")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    ours = {name.partition(".")[0] for name in project["packages"]}
-    assert ours <= {path.name for path in packages.iterdir()}
-    assert not {"tests", "benchmarks", "supply_chain", "pip"} & {p.name for p in packages.iterdir()}
-    for name in ours:
-        sent = {p.relative_to(context) for p in (context / name).rglob("*.*") if p.is_file()}
-        there = {p.relative_to(packages) for p in (packages / name).rglob("*.*") if p.is_file()}
-        assert sent == {p for p in there if p.suffix != ".pyc"}
+    assert not {*ROOMS, "data", "tests", "benchmarks", "supply_chain", "pip"} & {
+        path.name for path in packages.iterdir()
+    }
+    sent = {
+        path.relative_to(context / (NAME if name == NAME else ""))
+        for name in (NAME, *ROOMS, "data")
+        for path in (context / name).rglob("*.*")
+    }
+    there = {path.relative_to(packages / NAME) for path in (packages / NAME).rglob("*.*")}
+    assert sent == {path for path in there if path.suffix != ".pyc"}

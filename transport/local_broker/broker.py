@@ -158,9 +158,10 @@ class LocalBroker:
         if self._console.exists() and self._console.stat().st_size > CONSOLE_BYTES:
             self._console.unlink()
         save_ports(self._ports_file, ports)
-        properties = render_server_properties(self._storage.data, ports.broker, ports.controller)
+        data, logs = map(self._seen_from_java, (self._storage.data, self._kafka_log.parent))
+        properties = render_server_properties(data, ports.broker, ports.controller)
         write_whole(self._properties, properties)
-        logging_properties = render_log_properties(self._kafka_log.parent)
+        logging_properties = render_log_properties(logs)
         write_whole(self._log_properties, logging_properties)
 
     def _launch(
@@ -228,11 +229,20 @@ class LocalBroker:
             )
 
     def _options(self) -> tuple[str, ...]:
+        logs = self._seen_from_java(self._kafka_log.parent)
         return (
-            f"-Dlog4j2.configurationFile={self._log_properties.as_uri()}",
+            f"-Dlog4j2.configurationFile={self._seen_from_java(self._log_properties)}",
             # A crash report belongs to the log, not to where the user happens to be.
-            f"-XX:ErrorFile={self._kafka_log.parent}/java-crash-%p.log",
+            f"-XX:ErrorFile={logs}/java-crash-%p.log",
         )
+
+    def _seen_from_java(self, path: Path) -> Path:
+        """A path as Java, which is run in the broker's directory, is told of it.
+
+        In a home's own path each of Kafka, log4j and the JVM would take some characters for
+        something else: a comma, ``${``, ``%p``.
+        """
+        return path.relative_to(self._directory)
 
     def _keep_class_archive(self) -> None:
         if not any(self._directory.glob("recorded-*.jsa")):

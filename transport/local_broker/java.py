@@ -91,14 +91,15 @@ class Jvm:
     def recording(self, directory: Path) -> tuple[str, ...]:
         """The options by which a broker leaves Kafka's archive in ``directory``; none if it's made.
 
-        Makes the base archive first. Where that fails, the broker runs without archives.
+        The broker must be run in that directory. Makes the base archive first; where that fails,
+        the broker runs without archives.
         """
         forget_recorded(directory)
         if self._kafka.exists():
             return ()
         if not self._base.exists() and not self._make_base():
             return ()
-        return (f"-XX:ArchiveClassesAtExit={directory / self._recorded}",)
+        return (f"-XX:ArchiveClassesAtExit={self._recorded}",)
 
     def install(self, directory: Path) -> None:
         """Put the archive that a broker left in ``directory`` beside the jars, if it is whole."""
@@ -110,9 +111,12 @@ class Jvm:
             probe = run_to_its_end(
                 [
                     *(str(self._java), *_FLAGS, "-Xshare:on", "-XX:+VerifySharedSpaces"),
-                    *(f"-XX:SharedArchiveFile={recorded}", "-cp", self._class_path, "-version"),
+                    # A path with a colon in it would be two archives.
+                    *(f"-XX:SharedArchiveFile={self._recorded}", "-cp", self._class_path),
+                    "-version",
                 ],
                 timeout=30,
+                cwd=directory,
                 env=java_environment(),
             )
             if probe.returncode == 0:

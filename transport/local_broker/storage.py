@@ -96,7 +96,13 @@ class Storage:
             options=options,
         )
         try:
-            done = run_to_its_end(command, FORMAT_WITHIN, env=java_environment(), umask=UMASK)
+            done = run_to_its_end(
+                command,
+                FORMAT_WITHIN,
+                cwd=self.data.parent,
+                env=java_environment(),
+                umask=UMASK,
+            )
         except subprocess.TimeoutExpired as error:
             raise BrokerError(
                 f"Kafka's data directory {self.data} couldn't be formatted within "
