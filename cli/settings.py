@@ -199,18 +199,6 @@ class Settings(BaseSettings):
             )
         return jars
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_text(cls, value: object, info: ValidationInfo) -> object:
-        """What isn't UTF-8 comes as halves of characters, which no client and no database takes."""
-        # Those two say themselves who would find nothing there.
-        if isinstance(value, str) and info.field_name not in ("home", "jars"):
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise ValueError("it is not UTF-8") from None
-        return value
-
     @field_validator("dashboard_base_path")
     @classmethod
     def _is_plain_path(cls, text: str) -> str:
@@ -238,6 +226,21 @@ class Settings(BaseSettings):
             except RecursionError:
                 raise ValueError("it is no list of texts") from None
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object, info: ValidationInfo) -> object:
+        """What isn't UTF-8 comes as halves of characters, which no client and no database takes.
+
+        The last one of its kind is asked first: before lists are taken apart.
+        """
+        # Those two say themselves who would find nothing there.
+        if isinstance(value, str) and info.field_name not in ("home", "jars"):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8") from None
+        return value
 
     @classmethod
     def settings_customise_sources(
