@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Most tests wait much of the time: two processes take little more than half as long as one.
 IN_TWO := -n 2 --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-full test-fast test-stack lint format bench faults sbom licences wheel clean
+.PHONY: demo test test-full test-stack lint format bench faults sbom licences wheel clean
 .DEFAULT_GOAL := demo
 
 # A stamp holds the requirements' sums, so that set-up is done once and again when they change.
@@ -26,16 +26,14 @@ $(VENV)/test.stamp: requirements/test.txt $(VENV)/run.stamp
 demo: $(VENV)/run.stamp
 	@$(BIN)/shop demo
 
+# What a commit should pass, in some minutes.
 test: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest $(IN_TWO)
+	$(BIN)/python -m pytest $(IN_TWO) -m "not slow"
 
-# The same with all 69,659 orders in every style, and a hundred kills where 30 do otherwise.
-test-full: $(VENV)/test.stamp lint
-	FULL=1 $(BIN)/python -m pytest $(IN_TWO)
-
-# What a commit should pass: no full run of the data, no browser.
-test-fast: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest $(IN_TWO) -m "not slow" --ignore tests/browser
+# All other tests: whole runs, the browser, the stack, faults. With FULL=1 by all 69,659 orders in
+# every style and a hundred kills, which takes far longer.
+test-full: $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(IN_TWO) -m slow
 
 # compose.yaml's services as processes, on Postgres, with certificates, passwords and rights.
 test-stack: $(VENV)/test.stamp

@@ -24,7 +24,6 @@ from cli.login import Login, is_loopback, login_of
 from cli.settings import Settings
 from cli.telemetry import telling
 from domain.errors import ShopError
-from domain.money import parse_amount
 
 FIRST_PORT = 8501
 PORTS_TRIED = 100
@@ -60,8 +59,6 @@ def dashboard(
     require_home(settings)
     login, base_path = login_of(settings), settings.dashboard_base_path
     _refuse_an_open_door(address, login, without_login)
-    # Refuses a currency that amounts can't be written in, before there is a page to say so.
-    parse_amount("0", settings.currency)
     wanted = port or settings.dashboard_port
     chosen = first_free(address, wanted)
     follower = None

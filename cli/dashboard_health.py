@@ -38,6 +38,7 @@ _TONES: dict[Word, Tone] = {
     Word.OK: "good",
     Word.IDLE: "good",
     Word.BEHIND: "waiting",
+    Word.THROTTLED: "waiting",
     Word.NOT_RUNNING: "off",
 }
 
@@ -60,7 +61,7 @@ def health_of(settings: Settings) -> Health:
         ],
         letters,
         what_is_wrong(found, verdicts),
-        what_waits(found, verdicts),
+        what_waits(found, verdicts, now),
     )
 
 

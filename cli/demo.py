@@ -17,7 +17,7 @@ from cli.report import By, table
 from cli.settings import Settings
 from cli.settled import wait_until_settled
 from cli.supervisor import Supervisor
-from reporting.report import report
+from reporting.report import in_its_currency, report
 from transport.local_broker.interrupts import Interrupts
 from transport.topics import create_topics
 
@@ -105,9 +105,10 @@ def _start_services(
 
 def _print_report(settings: Settings) -> None:
     log, projections = until_open(partial(open_report, settings), "log and projections")
-    found = report(projections, settings.currency)
-    out.print(table(found, By.MONTH))
-    out.print(table(found, By.REASON))
+    found = in_its_currency(report(projections, settings.currency))
+    for each in (found, *found.others):
+        out.print(table(each, By.MONTH))
+        out.print(table(each, By.REASON))
     log.close()
     projections.close()
 

@@ -20,7 +20,7 @@ from reporting.export import By, cut, days_in_words, periods
 from reporting.exports import FORMS, form_named
 from reporting.figure import as_fields, stamp, without_in_words
 from reporting.history import position_at, report_at
-from reporting.report import report
+from reporting.report import as_json, others_in_words, report
 from reporting.set_aside import aside_in
 
 _DAY = "%Y-%m-%d"
@@ -72,7 +72,8 @@ def export(
     made = form.make(found, stamped, by, file.name, datetime.now(UTC))
     write_whole(file, made)
     if json:
-        print_json({"path": str(file), "bytes": len(made), **as_fields(stamped)})
+        others = {"others": [as_json(other) for other in found.others]}
+        print_json({"path": str(file), "bytes": len(made), **as_fields(stamped), **others})
         return
     lines = len(periods(found, by))
     out.print(
@@ -82,6 +83,8 @@ def export(
         highlight=False,
         markup=False,
     )
+    for each in others_in_words(found):
+        out.print(f"not in it: {each}", style="dim", highlight=False)
 
 
 def refuse_to_write(file: Path, *, over: bool) -> None:

@@ -14,7 +14,7 @@ from cli.console import out, print_json, progress_bar
 from cli.settings import Settings
 from cli.tables import Table
 from domain.errors import ContractError
-from domain.money import format_amount
+from domain.money import format_amount, unit_of
 from event_log.database import Database
 from event_log.log import last_position
 from reporting import history
@@ -34,10 +34,12 @@ from reporting.report import (
     Report,
     as_json,
     days_as_json,
+    in_its_currency,
     late_as_json,
     left_out,
     month_end,
     months_in_words,
+    others_in_words,
     report_and_late,
 )
 from reporting.revenue import Sum
@@ -91,16 +93,20 @@ def print_report(
         with _reading() as progress:
             at = position_at(log, then)
             found, late = report_at(log, projections, at, settings.currency, progress)
+    in_its_currency(found)
     stamped = stamp(log, found.position, found.currency, aside_in(projections))
     if json:
-        whole = {**as_json(found), **late_as_json(late)}
-        print_json({**(days_as_json(found) if by is By.DAY else whole), **as_fields(stamped)})
+        said = days_as_json if by is By.DAY else as_json
+        own = said(found) if by is By.DAY else {**said(found), **late_as_json(late)}
+        print_json({**own, **as_fields(stamped), "others": [said(each) for each in found.others]})
         return
     out.print(table(found, by))
     if by is By.MONTH:
         for months in left_out(found):
             out.print(f"no orders from {months}: left out", style="dim", highlight=False)
         _print_late(late, found)
+    for each in found.others:
+        out.print(table(each, by))
     out.print(_in_words(stamped), style="dim", highlight=False)
 
 
@@ -155,20 +161,29 @@ def _print_comparison(
     with _reading() as progress:
         to = position_at(log, other)
         found = compare(log, projections, one, to, currency, most, progress)
+    in_its_currency(found.after)
     reports = {"before": found.before, "after": found.after}
     aside = aside_in(projections)
     stamps = {name: stamp(log, each.position, currency, aside) for name, each in reports.items()}
     if json:
         whole: dict[str, Any] = {
-            name: {**as_json(each), **as_fields(stamps[name])} for name, each in reports.items()
+            name: {
+                **as_json(each),
+                **as_fields(stamps[name]),
+                "others": [as_json(other) for other in each.others],
+            }
+            for name, each in reports.items()
         }
         print_json({**whole, **history.as_json(found)})
         return
     out.print(_changes(found))
     if found.orders:
         out.print(_orders(found))
-    for name, each in stamps.items():
-        out.print(f"{name}: {_in_words(each)}", style="dim", highlight=False)
+    _print_loaded(found.loaded)
+    for name, each in reports.items():
+        for others in others_in_words(each):
+            out.print(f"not in the figures {name}: {others}", highlight=False)
+        out.print(f"{name}: {_in_words(stamps[name])}", style="dim", highlight=False)
 
 
 def _print_late(late: Sequence[LateMonth], of: Report) -> None:
@@ -178,14 +193,18 @@ def _print_late(late: Sequence[LateMonth], of: Report) -> None:
         since = month_end(changed[0].part.name).isoformat()[:16] + "Z"
         which = f"shop report --as-of {since} --compare-to {of.position}"
         out.print(f"which orders they are: {which}", highlight=False)
-    loaded = [month for month in late if month.whole]
+    _print_loaded([month for month in late if month.whole])
+
+
+def _print_loaded(loaded: Sequence[LateMonth]) -> None:
     if loaded:
         which = months_in_words(loaded)
         out.print(f"recorded only when the month was over, all of it: {which}", style="dim")
 
 
 def _late(months: Sequence[LateMonth], of: Report) -> Table:
-    names = ("month", "accepted", of.currency, "declined", of.currency, "recorded from", "to (UTC)")
+    money = unit_of(of.currency)
+    names = ("month", "accepted", money, "declined", money, "recorded from", "to (UTC)")
     made = _columns("Late: orders above that were recorded when their month was over", names)
     for month in months:
         sums = (month.part.accepted, month.part.all_declined)
@@ -258,7 +277,7 @@ def table(report: Report, by: By) -> Table:
 
 
 def _by_period(report: Report, name: str, lines: Sequence[Period]) -> Table:
-    money = report.currency
+    money = unit_of(report.currency)
     made = _table(report, [name, "accepted", money, "declined", money, "all", money])
     for line in lines:
         made.add_row(line.name, *_cells(report, line))
@@ -268,7 +287,7 @@ def _by_period(report: Report, name: str, lines: Sequence[Period]) -> Table:
 
 
 def _by_outcome(report: Report) -> Table:
-    made = _table(report, ["outcome", "orders", report.currency])
+    made = _table(report, ["outcome", "orders", unit_of(report.currency)])
     totals = report.totals
     made.add_row("accepted", *_pair(report, totals.accepted))
     for reason in REASONS:

@@ -19,7 +19,7 @@ from pydantic_settings import (
 
 from domain.errors import ShopError, StoreError
 from domain.house_accounts import HouseAccounts
-from domain.money import MAX_MINOR_UNITS, parse_amount
+from domain.money import MAX_MINOR_UNITS, MINOR_UNITS, parse_amount, unknown_currency
 from event_log.addresses import has_password
 from event_log.database import Place
 from event_log.postgres import PostgresSchema
@@ -199,6 +199,13 @@ class Settings(BaseSettings):
             )
         return jars
 
+    @field_validator("currency")
+    @classmethod
+    def _is_currency(cls, code: str) -> str:
+        if code not in MINOR_UNITS:
+            raise ShopError(f"SHOP_CURRENCY: {unknown_currency(code)}")
+        return code
+
     @field_validator("dashboard_base_path")
     @classmethod
     def _is_plain_path(cls, text: str) -> str:
@@ -295,7 +302,7 @@ class Settings(BaseSettings):
         """The rules that give every customer number an account.
 
         Raises:
-            MoneyError: the limit has a fraction of a minor unit, or the currency is unknown.
+            MoneyError: the limit has a fraction of a minor unit.
         """
         limit = parse_amount(f"{self.monthly_limit:f}", self.currency, MAX_MINOR_UNITS)
         return HouseAccounts(limit, self.closed_divisor, self.wrong_address_divisor)

@@ -22,7 +22,8 @@ from cli.composition import (
 from cli.responding import RESPONDER
 from cli.settings import Settings
 from domain.errors import BrokerError, StoreError
-from domain.status import Facts, living, stands_still
+from domain.progress import Standing
+from domain.status import Facts, living, stands_still, throttled
 from event_log.database import reason
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import EventRow, head
@@ -318,12 +319,18 @@ def _facts(
     if isinstance(known, StoreError):
         return facts
     ends = cluster.ends(SOURCES[name].topics)
-    standings = cluster.standings(ends, known.next)
+    held_back = throttled(facts, now)
+    # To count is to read, and what is read here may be taken from the service's share.
+    standings = (
+        {place: Standing(end, known.next.get(place, 0)) for place, end in ends.items()}
+        if held_back
+        else cluster.standings(ends, known.next)
+    )
     limit = timedelta(seconds=settings.stalled_after)
     stuck = []
     for place, standing in standings.items():
         moved = known.moved_at.get(place)
-        if not standing.lag or (moved is not None and now - moved <= limit):
+        if held_back or not standing.lag or (moved is not None and now - moved <= limit):
             continue
         since = cluster.waits_since(place, standing)
         if since is not None and stands_still(known.beats, moved, since, now, limit):

@@ -16,7 +16,16 @@ from cli.console import out, print_json
 from cli.settings import Settings
 from cli.standings import SOURCES, Found, find_out, waits_in_words
 from cli.tables import Table
-from domain.status import Beat, Facts, Verdict, Word, judge, judge_alone, where_orders_wait
+from domain.status import (
+    Beat,
+    Facts,
+    Verdict,
+    Word,
+    judge,
+    judge_alone,
+    where_orders_wait,
+    where_records_wait,
+)
 from transport.local_broker.interrupts import Interrupts
 
 WATCH_EVERY_SECONDS = 2.0
@@ -25,6 +34,7 @@ _STYLES = {
     Word.OK: "green",
     Word.IDLE: "green",
     Word.BEHIND: "yellow",
+    Word.THROTTLED: "yellow",
     Word.NOT_RUNNING: "dim",
 }
 
@@ -54,7 +64,7 @@ def status(
     found = find_out(settings, now, service)
     verdicts = _verdicts(found, now, alone=service is not None)
     wrong = what_is_wrong(found, verdicts, alone=service is not None)
-    waits = what_waits(found, verdicts, alone=service is not None)
+    waits = what_waits(found, verdicts, now, alone=service is not None)
     if json:
         print_json(_as_json(found, verdicts, wrong, waits))
     else:
@@ -69,7 +79,7 @@ def _watch(settings: Settings, service: str | None) -> None:
         found = find_out(settings, now, service)
         verdicts = _verdicts(found, now, alone=alone)
         wrong = what_is_wrong(found, verdicts, alone=alone)
-        return _page(found, verdicts, wrong, what_waits(found, verdicts, alone=alone), now)
+        return _page(found, verdicts, wrong, what_waits(found, verdicts, now, alone=alone), now)
 
     if not out.is_terminal:
         while True:
@@ -99,9 +109,13 @@ def what_is_wrong(found: Found, verdicts: Sequence[Verdict], *, alone: bool = Fa
     return [*broker, *wrong, *letters, *found.troubles]
 
 
-def what_waits(found: Found, verdicts: Sequence[Verdict], *, alone: bool = False) -> str | None:
-    """Where new orders would wait, in a sentence."""
-    return None if alone else where_orders_wait(zip(found.services, verdicts, strict=True))
+def what_waits(
+    found: Found, verdicts: Sequence[Verdict], now: datetime, *, alone: bool = False
+) -> str | None:
+    """Where new orders would wait, and what waits since a quota holds it back, in sentences."""
+    orders = None if alone else where_orders_wait(zip(found.services, verdicts, strict=True))
+    held_back = [where_records_wait(facts, now) for facts in found.services]
+    return "; ".join(filter(None, [*held_back, orders])) or None
 
 
 def _letters(count: int) -> str:
@@ -221,6 +235,7 @@ def _process(beat: Beat) -> dict[str, Any]:
         "process": beat.process,
         "started_at": _moment(beat.started_at),
         "seen_at": _moment(beat.seen_at),
+        "throttled_until": _moment(beat.throttled_until),
     }
 
 

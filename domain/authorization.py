@@ -39,7 +39,9 @@ class Account:
     def apply(self, event: Authorization) -> None:
         """Take an authorization event into the state; never refuses one."""
         self.answers[event.order_id] = event
-        if isinstance(event, AuthorizationAccepted):
+        # What was charged in another currency, by other settings, is no part of this limit.
+        in_its = event.amount.currency == self.terms.monthly_limit.currency
+        if isinstance(event, AuthorizationAccepted) and in_its:
             month = month_of(event.ordered_at)
             self.charged[month] = self.charged.get(month, 0) + event.amount.cents
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from domain.contracts import Event, OrderShipped
 from domain.customers import canonical, is_canonical
 from domain.errors import OutOfBounds
-from domain.money import LARGEST_AMOUNT
+from domain.money import LARGEST_AMOUNT, MINOR_UNITS, unknown_currency
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """The first business time."""
@@ -35,7 +35,11 @@ def refuse_out_of_bounds(said: Event) -> None:
             f"ordered_at {said.ordered_at.isoformat()} is outside business time, which is from "
             f"{EARLIEST:%Y-%m-%d} up to {END:%Y-%m-%d} (UTC), without that day"
         )
-    if not isinstance(said, OrderShipped) and said.amount.cents > LARGEST_AMOUNT:
+    if isinstance(said, OrderShipped):
+        return
+    if said.amount.currency not in MINOR_UNITS:
+        raise OutOfBounds(f"amount.{unknown_currency(said.amount.currency)}")
+    if said.amount.cents > LARGEST_AMOUNT:
         raise OutOfBounds(
             f"amount.cents {said.amount.cents} is larger than {LARGEST_AMOUNT} minor units"
         )

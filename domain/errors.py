@@ -6,7 +6,7 @@
     ├── MoneyError             an amount that is no exact number of minor units
     ├── ContractError          a record that breaks its contract: a dead letter
     │   ├── MalformedRecord    headers or body can't be decoded
-    │   ├── OutOfBounds        a customer id, a time or an amount beyond the contract's bounds
+    │   ├── OutOfBounds        a customer id, time, amount or currency beyond the contract's bounds
     │   ├── UnknownType        well formed, but of a type that nobody handles here
     │   ├── CurrencyMismatch   an order in a currency that the account doesn't hold
     │   ├── OrderConflict      an order id that is another order already
@@ -59,7 +59,7 @@ class MalformedRecord(ContractError):
 
 
 class OutOfBounds(ContractError):
-    """A customer id, a business time or an amount that is beyond the contract's bounds."""
+    """A customer id, business time, amount or currency beyond the contract's bounds."""
 
 
 class UnknownType(ContractError):
@@ -88,6 +88,9 @@ class PurchaseFileError(ShopError):
 
 class BrokerError(ShopError):
     """The broker can't be had, started or reached."""
+
+    arrived: frozenset[int] = frozenset()
+    """Where not all of some records arrived, which did all the same, by their places."""
 
 
 class NotLetIn(BrokerError):

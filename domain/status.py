@@ -18,6 +18,9 @@ IDLE_AFTER = timedelta(minutes=1)
 """A service with nothing to do whose last progress is older than this is idle."""
 
 
+THROTTLED_WITHIN = timedelta(minutes=1)
+"""How long a service may make no progress since a quota of the broker's holds it back."""
+
 BEGINS_WITHIN = timedelta(seconds=30)
 """How long a process may take to join its consumer group and begin with each partition."""
 
@@ -28,6 +31,7 @@ class Word(StrEnum):
     OK = "ok"
     IDLE = "idle"
     BEHIND = "behind"
+    THROTTLED = "throttled"
     STUCK = "stuck"
     GONE = "gone"
     NOT_RUNNING = "not running"
@@ -35,11 +39,15 @@ class Word(StrEnum):
 
 
 class Beat(NamedTuple):
-    """A process of a service: its name, when it started, when it last said that it lives."""
+    """A process of a service: its name, when it started, when it last said that it lives.
+
+    Until `throttled_until` it counts as one that the broker makes wait by a quota.
+    """
 
     process: str
     started_at: datetime
     seen_at: datetime
+    throttled_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ def judge(facts: Facts, now: datetime) -> Verdict:
     if facts.trouble:
         return Verdict(Word.UNKNOWN, wrong=[f"{facts.name}: {facts.trouble}"])
     alive, gone = living(facts.beats, now), missing(facts.beats, now)
-    wrong = [*_missed(facts.name, gone, now), *_stuck(facts)]
+    wrong = [*_missed(facts.name, gone, now), *_stuck(facts), *_throttled_long(facts, now)]
     done_by_twin = facts.twin_runs and not facts.was_started
     if not alive and facts.lag and facts.needed and not done_by_twin:
         wrong.append(f"{facts.name}: {_records(facts.lag)} to be handled, and no process runs")
@@ -113,7 +121,8 @@ def judge_alone(facts: Facts, now: datetime) -> Verdict:
         return Verdict(Word.UNKNOWN, wrong=[f"{facts.name}: {facts.trouble}"])
     alive, gone = living(facts.beats, now), missing(facts.beats, now)
     wrong = [] if alive else [f"{facts.name}: no process runs"]
-    return Verdict(_word(facts, now, alive, gone), alive, gone, [*wrong, *_stuck(facts)])
+    wrong = [*wrong, *_stuck(facts), *_throttled_long(facts, now)]
+    return Verdict(_word(facts, now, alive, gone), alive, gone, wrong)
 
 
 def where_orders_wait(services: Iterable[tuple[Facts, Verdict]]) -> str | None:
@@ -133,6 +142,26 @@ def where_orders_wait(services: Iterable[tuple[Facts, Verdict]]) -> str | None:
     if not away:
         return None
     return f"new orders wait until there is a process of {', of '.join(away.values())}"
+
+
+def throttled(facts: Facts, now: datetime) -> bool:
+    """Whether the broker makes a living process of a service wait, by a quota."""
+    return any(
+        beat.throttled_until is not None and beat.throttled_until > now
+        for beat in living(facts.beats, now)
+    )
+
+
+def where_records_wait(facts: Facts, now: datetime) -> str | None:
+    """In a sentence, what waits of a service since a quota of the broker's holds it back."""
+    if not throttled(facts, now) or not (facts.lag or facts.outbox):
+        return None
+    since = facts.last_progress
+    moved = "never" if since is None else f"{since:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"{facts.name}: the broker makes it wait, by a quota: {_records(facts.lag or 0)} to be "
+        f"handled and {facts.outbox:,} to be published, last progress {moved}"
+    )
 
 
 def missing(beats: Sequence[Beat], now: datetime) -> list[Beat]:
@@ -192,6 +221,8 @@ def _word(facts: Facts, now: datetime, alive: Sequence[Beat], gone: Sequence[Bea
         return Word.STUCK
     if not alive:
         return Word.NOT_RUNNING
+    if where_records_wait(facts, now):
+        return Word.THROTTLED
     if facts.lag:
         return Word.BEHIND
     recent = facts.last_progress is not None and now - facts.last_progress < IDLE_AFTER
@@ -205,6 +236,12 @@ def _missed(name: str, gone: Sequence[Beat], now: datetime) -> list[str]:
         "and none took its place"
         for beat in gone
     ]
+
+
+def _throttled_long(facts: Facts, now: datetime) -> list[str]:
+    waits = where_records_wait(facts, now)
+    since = facts.last_progress or min((beat.started_at for beat in facts.beats), default=now)
+    return [waits] if waits and facts.lag and now - since > THROTTLED_WITHIN else []
 
 
 def _stuck(facts: Facts) -> list[str]:

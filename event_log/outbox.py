@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, Index, Row, func, select, update
 from sqlmodel import Field, SQLModel
 
-from domain.errors import RecordsRefused
+from domain.errors import BrokerError, RecordsRefused
 from event_log.database import Database, Int64, pack_headers, table_of, unpack_headers
 from event_log.holding import HELD_FOR_SECONDS
 from event_log.statements import among, end_of_batch
@@ -50,6 +50,7 @@ class Publishes(Protocol):
 
         Raises:
             RecordsRefused: the broker will never take some of them; the others are published.
+            BrokerError: some are not there; its `arrived` says which are.
         """
 
 
@@ -126,7 +127,7 @@ class Relay:
         """Publish what waits, batch by batch; returns how many records that were.
 
         Raises:
-            BrokerError: the brokers didn't take a batch; it stays in the outbox.
+            BrokerError: the brokers didn't take a batch; what did not arrive stays in the outbox.
             StoreError: another relay holds the outbox for too long, or the database can't be
                 written.
         """
@@ -166,6 +167,13 @@ class Relay:
                 )
             except RecordsRefused as error:
                 refused = {rows[index].id: why for index, why in error.reasons.items()}
+            except BrokerError as error:
+                # A broker that takes few bytes a second would never come to the end of a batch
+                # that begins anew each time.
+                arrived = [rows[index].id for index in sorted(error.arrived)]
+                if arrived:
+                    self._database.in_transaction(partial(_mark, arrived, {}))
+                raise
             published = [row.id for row in rows if row.id not in refused]
             refused = self._database.in_transaction(partial(_mark, published, refused))
         for row_id, why in refused.items():

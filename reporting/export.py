@@ -18,7 +18,7 @@ from typing import Any
 from domain.errors import ShopError
 from domain.money import MINOR_UNITS
 from reporting.figure import Stamp, as_comments, as_metadata
-from reporting.report import ACCEPTED, REASONS, Period, Report, within
+from reporting.report import ACCEPTED, REASONS, Period, Report, in_its_currency, within
 from reporting.revenue import Sum
 
 GROUPS = (ACCEPTED, *REASONS, "all")
@@ -46,11 +46,12 @@ def cut(whole: Report, stamp: Stamp, first: str | None, last: str | None) -> tup
         last: the same.
 
     Raises:
-        ShopError: the range ends before it begins, or there is no order in it.
+        ShopError: the range ends before it begins, there is no order in it, or all orders are in
+            other currencies.
     """
     if first and last and last < first:
         raise ShopError(f"the range ends on {last}, before it begins on {first}: turn them round")
-    found = within(whole, first, last)
+    found = within(in_its_currency(whole), first, last)
     if not found.days:
         raise ShopError(
             f"no order of {days_in_words(first, last)} was decided up to position "
@@ -93,7 +94,7 @@ def as_parquet(found: Report, stamp: Stamp, by: By) -> bytes:
         "orders": pa.int64(),
         # Whatever sums come to: a file that had to have other types is better than none.
         "cents": pa.int64() if largest < 2**63 else pa.decimal128(38, 0),
-        "amount": pa.decimal128(38, MINOR_UNITS[found.currency]),
+        "amount": pa.decimal128(38, MINOR_UNITS.get(found.currency, 0)),
     }
     types = {by.value: pa.date32() if by is By.DAY else pa.string(), "currency": pa.string()}
     types |= {f"{group}_{name}": kind for group in GROUPS for name, kind in measures.items()}
@@ -116,7 +117,7 @@ def columns(by: By) -> list[str]:
 
 
 def _lines(found: Report, by: By) -> Iterator[list[Cell]]:
-    decimals = MINOR_UNITS[found.currency]
+    decimals = MINOR_UNITS.get(found.currency, 0)
     for period in periods(found, by):
         line: list[Cell] = [period.name, found.currency]
         for its in _sums(period):

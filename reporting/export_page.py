@@ -15,7 +15,7 @@ from reporting.export import By, cut_off, periods
 from reporting.export_chart import drawn
 from reporting.export_style import STYLE
 from reporting.figure import SHOWN, Stamp, as_script, without_in_words
-from reporting.report import REASONS, Period, Report, as_json, days_as_json
+from reporting.report import REASONS, Period, Report, as_json, days_as_json, others_in_words
 from reporting.revenue import Sum
 
 _NO_REQUESTS = "default-src 'none'; style-src 'unsafe-inline'"
@@ -57,7 +57,8 @@ def _what_is_not_here(found: Report, stamp: Stamp, by: By) -> str:
     parts = cut_off(found, stamp)
     said = [f"Not whole months: {', '.join(parts)}."] if parts else []
     gaps = left_out_in_words(found) if by is By.MONTH else None
-    return "".join(f" {sentence}" for sentence in [*said, *filter(None, [gaps])])
+    others = [f"Not in these figures: {each}." for each in others_in_words(found)]
+    return "".join(f" {sentence}" for sentence in [*said, *filter(None, [gaps]), *others])
 
 
 def _headline(found: Report) -> str:

@@ -30,7 +30,7 @@ from reporting.projections.revenue import alone
 from reporting.read_only import ReadOnlyDatabase
 from reporting.report import REASONS, LateMonth, Period, Report, figures, late_of, report_of
 from reporting.revenue import Revenue, Sum
-from reporting.set_aside import aside
+from reporting.set_aside import aside, aside_in
 from reporting.told import read_told
 from transport.envelope import format_time, parse_time
 
@@ -189,21 +189,19 @@ def report_at(
     Whole parts of the log come from the projection of growth, as far as it goes; what is left, a
     thousand events at most where that is up to date, is folded as the live projections do.
     """
-    folding = Folding(log, [REVENUE, LATE], *_grown(projections, position, currency))
+    folding = Folding(log, [REVENUE, LATE], *_grown(projections, position))
     for _ in folding.go_on(position):
         progress(folding.position, position)
     found = _report(folding, position, currency)
     return found, late_of(map(Late._make, folding.rows[LATE.name].values()), found)
 
 
-def _grown(
-    projections: Database, position: int, currency: str
-) -> tuple[int, dict[str, Rows], tuple[int, ...]]:
+def _grown(projections: Database, position: int) -> tuple[int, dict[str, Rows], tuple[int, ...]]:
     """Where the last whole part before a position ends, and the rows of the projections there.
 
     And the positions of events that are set aside.
     """
-    day, currency_of, outcome, recorded = (
+    day, currency, outcome, recorded = (
         _growth.c[name] for name in ("day", "currency", "outcome", "recorded")
     )
     # Literals: to Postgres, what is grouped by is the same only if it has no parameters.
@@ -213,17 +211,17 @@ def _grown(
     with projections.reading() as connection:
         reached = projector.live(GROWTH).reached(connection).position
         whole = min(position, reached) // POSITIONS * POSITIONS
-        grown = (_growth.c.part < part_of(whole + 1), currency_of == currency)
+        grown = _growth.c.part < part_of(whole + 1)
 
         def summed(columns: Columns, *also: ColumnElement[bool]) -> Rows:
             sums = [cast(func.sum(_growth.c.orders), Int64), ExactSum(_growth.c.cents)]
             query = select(*columns, *sums)
-            found = connection.execute(query.where(*grown, *also).group_by(*columns))
+            found = connection.execute(query.where(grown, *also).group_by(*columns))
             return [tuple(row) for row in found]
 
         rows = {
-            REVENUE.name: summed((day, currency_of, outcome)),
-            LATE.name: summed((month, currency_of, recorded, outcome), month < recorded_in),
+            REVENUE.name: summed((day, currency, outcome)),
+            LATE.name: summed((month, currency, recorded, outcome), month < recorded_in),
         }
         return whole, rows, aside(connection)
 
@@ -231,8 +229,8 @@ def _grown(
 class Decided(NamedTuple):
     """An order that changed the report when it was decided.
 
-    `month` is of business time; `late` says that it was over when the decision was recorded.
-    `cents` are minor units.
+    `month` is of business time; `late` says that it was over when the decision was recorded, and
+    that there were figures of it by then. `cents` are minor units.
     """
 
     position: int
@@ -260,7 +258,8 @@ class Comparison:
     """Two reports, the months that changed from the one to the other, and the orders behind it.
 
     Of all `orders` there are `orders_in_all`, and `late_in_all` of those are late; not all need be
-    listed, but late ones are before others.
+    listed, but late ones are before others. None is late in the months that were `loaded` as the
+    later report has them: nothing of those came in time, so that no figure of theirs was changed.
     """
 
     before: Report
@@ -269,6 +268,7 @@ class Comparison:
     orders: tuple[Decided, ...]
     orders_in_all: int
     late_in_all: int
+    loaded: tuple[LateMonth, ...]
 
 
 def compare(
@@ -292,22 +292,22 @@ def compare(
         progress: is told how far it is.
     """
     first, last = sorted((one, other))
-    folding = Folding(log, [REVENUE], *_grown(projections, first, currency))
-    for _ in folding.go_on(first):
-        progress(folding.position, last)
-    before = _report(folding, first, currency)
+    before, _ = report_at(log, projections, first, currency, progress)
+    after, late_months = report_at(log, projections, last, currency, progress)
+    loaded = tuple(month for month in late_months if month.whole)
+    in_loaded = {month.part.name for month in loaded}
     late: list[Decided] = []
     in_time: list[Decided] = []
     changed: dict[str, list[int]] = {}
-    for batch in folding.go_on(last):
-        for order in _decided(batch, currency):
+    between = Folding(log, [], first, {}, aside_in(projections))
+    for batch in between.go_on(last):
+        for order in _decided(batch, currency, in_loaded):
             count = changed.setdefault(order.month, [0, 0])
             count[order.late] += 1
             listed = late if order.late else in_time
             if len(listed) < most:
                 listed.append(order)
-        progress(folding.position, last)
-    after = _report(folding, last, currency)
+        progress(between.position, last)
     one_by_name, other_by_name = (
         {month.name: month for month in each.months} for each in (before, after)
     )
@@ -321,6 +321,7 @@ def compare(
         tuple([*late, *in_time][:most]),
         sum(map(sum, changed.values())),
         sum(count[True] for count in changed.values()),
+        tuple(month for month in loaded if month.part.name in changed),
     )
 
 
@@ -328,7 +329,7 @@ def _report(folding: Folding, position: int, currency: str) -> Report:
     return report_of(map(Revenue._make, folding.rows[REVENUE.name].values()), currency, position)
 
 
-def _decided(events: Iterable[Told], currency: str) -> Iterator[Decided]:
+def _decided(events: Iterable[Told], currency: str, loaded: Collection[str]) -> Iterator[Decided]:
     for told in events:
         row, said = alone(told), told.event
         if row is None or row.currency != currency:
@@ -343,7 +344,7 @@ def _decided(events: Iterable[Told], currency: str) -> Iterator[Decided]:
                 told.ordered_at[:7],
                 row.outcome,
                 row.cents,
-                is_late(told.ordered_at, told.recorded_at),
+                told.ordered_at[:7] not in loaded and is_late(told.ordered_at, told.recorded_at),
             )
 
 
@@ -368,5 +369,6 @@ def as_json(found: Comparison) -> dict[str, Any]:
         ],
         "orders_in_all": found.orders_in_all,
         "late_in_all": found.late_in_all,
+        "loaded": [month.part.name for month in found.loaded],
         "orders": [order._asdict() for order in found.orders],
     }

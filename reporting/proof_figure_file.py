@@ -4,7 +4,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -89,7 +89,17 @@ def _report(text: str) -> list[Exported]:
         reports = [said[name] for name in sorted(_COMPARED, reverse=True)]
     if not all(isinstance(report, dict) for report in reports):
         raise ValueError("it is no JSON object")
-    return [Exported(stamp_in(report), report) for report in reports]
+    found = [Exported(stamp_in(report), report) for report in reports]
+    return [*found, *(other for each in found for other in _others(each))]
+
+
+def _others(found: Exported) -> list[Exported]:
+    """The reports in other currencies beside a report, which have its stamp."""
+    return [
+        Exported(replace(found.stamp, currency=str(other["currency"])), other)
+        for other in found.report.get("others", ())
+        if isinstance(other, dict) and "currency" in other
+    ]
 
 
 def _csv(path: Path) -> list[Exported]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from domain.money import MINOR_UNITS, format_amount
+from domain.money import format_amount, unit_of
 from reporting.proof import Failure, Finding, FirstOf, Progress
 from reporting.proof_of_service import Booked, OrderBook, agree
 from reporting.proof_stories import ACCEPTED, DECLINED, PLACED, Said, Stories
@@ -169,9 +169,9 @@ def _another_order(placed: Said, decided: Said) -> Failure | None:
 
 
 def _amount(event: Said) -> str:
-    if event.cents is None or event.currency not in MINOR_UNITS:
+    if event.cents is None or event.currency is None:
         return f"{event.cents} minor units of {event.currency}"
-    return f"{format_amount(event.cents, event.currency)} {event.currency}"
+    return f"{format_amount(event.cents, event.currency)} {unit_of(event.currency)}"
 
 
 def _fails(event: Said, what: str, cents: int | None = None) -> Failure:

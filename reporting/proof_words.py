@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from domain.money import MINOR_UNITS, format_amount
+from domain.money import format_amount, unit_of
 from reporting.proof import Failure, Part, PartName
 from reporting.proof_of_figure import FIGURE
 
@@ -64,12 +64,10 @@ def _sums(currency: str, sums: Counts) -> str:
     names = ("accepted", "declined", "open")
     orders = " + ".join(f"{sums[name]['orders']:,} {name}" for name in names)
     cents = [sums[name]["cents"] for name in ("placed", *names)]
-    amounts = [
-        format_amount(each, currency) if currency in MINOR_UNITS else f"{each:,}" for each in cents
-    ]
+    amounts = [format_amount(each, currency) for each in cents]
     return (
         f"{sums['placed']['orders']:,} placed = {orders}; "
-        f"{amounts[0]} = {' + '.join(amounts[1:])} {currency}"
+        f"{amounts[0]} = {' + '.join(amounts[1:])} {unit_of(currency)}"
     )
 
 

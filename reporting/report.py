@@ -1,7 +1,7 @@
 """The revenue report: by day, month or reason, with totals, and what came late for its month."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from domain.contracts import Reason
+from domain.errors import ShopError
+from domain.money import format_amount, unit_of
 from event_log.database import Database, table_of
 from reporting.projections.late import Late, LateRow
 from reporting.projector import position
@@ -48,13 +50,18 @@ class Period:
 
 @dataclass(frozen=True)
 class Report:
-    """What the log says up to `position`, in one currency."""
+    """What the log says up to `position`, in one currency.
+
+    `others` are the reports in the other currencies that the log has, by their codes: no sum is of
+    two.
+    """
 
     currency: str
     position: int
     days: tuple[Period, ...]
     months: tuple[Period, ...]
     totals: Period
+    others: tuple["Report", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,27 +94,66 @@ def report_and_late(projections: Database, currency: str) -> tuple[Report, tuple
 
 def _read(connection: Connection, currency: str) -> Report:
     reached = position(connection)
-    rows = connection.execute(
-        select(_table).where(_table.c.currency == currency).order_by(_table.c.day)
-    ).all()
+    rows = connection.execute(select(_table)).all()
     return report_of(map(Revenue._make, rows), currency, reached)
 
 
 def report_of(rows: Iterable[Revenue], currency: str, at: int) -> Report:
     """The report that rows of revenue make at position `at` of the log.
 
-    Other currencies are left out. Of months without orders it has what `months_of` says.
+    Of months without orders it has what `months_of` says.
     """
-    days: dict[str, dict[str, Sum]] = {}
-    for row in sorted(each for each in rows if each.currency == currency):
+    by_currency: dict[str, dict[str, dict[str, Sum]]] = {currency: {}}
+    for row in sorted(rows):
+        days = by_currency.setdefault(row.currency, {})
         days.setdefault(row.day, {})[row.outcome] = Sum(row.orders, row.cents)
-    return _of_days(currency, at, tuple(_period(day, found) for day, found in days.items()))
+    made = {
+        each: _of_days(each, at, tuple(_period(day, found) for day, found in days.items()))
+        for each, days in sorted(by_currency.items())
+    }
+    found = made.pop(currency)
+    return replace(found, others=tuple(made.values()))
 
 
 def within(found: Report, first: str | None, last: str | None) -> Report:
     """The part of a report from a first day to a last one, both included; `None` is no bound."""
     days = [day for day in found.days if (first or "") <= day.name <= (last or day.name)]
-    return _of_days(found.currency, found.position, tuple(days))
+    cut = _of_days(found.currency, found.position, tuple(days))
+    others = [within(other, first, last) for other in found.others]
+    return replace(cut, others=tuple(other for other in others if other.days))
+
+
+def others_in_words(found: Report) -> list[str]:
+    """The orders and sums in other currencies, which are in none of a report's own figures."""
+    return [
+        f"{orders_in_words(other)}, {_amount(other.totals.accepted, other)} of it accepted"
+        for other in found.others
+    ]
+
+
+def orders_in_words(found: Report) -> str:
+    """How many orders, and of what sum: ``12 orders of 345.00 EUR``."""
+    total = found.totals.all
+    return f"{total.orders:,} order{'' if total.orders == 1 else 's'} of {_amount(total, found)}"
+
+
+def _amount(of: Sum, found: Report) -> str:
+    return f"{format_amount(of.cents, found.currency)} {unit_of(found.currency)}"
+
+
+def in_its_currency(found: Report) -> Report:
+    """The report, where it has figures of its own or nobody has any.
+
+    Raises:
+        ShopError: the log has orders, and none in the report's currency.
+    """
+    if not found.days and found.others:
+        raise ShopError(
+            f"no order up to position {found.position:,} of the log is in {found.currency}, which "
+            f"SHOP_CURRENCY says; it has {'; '.join(others_in_words(found))}. Set SHOP_CURRENCY to "
+            f"{' or '.join(other.currency for other in found.others)}"
+        )
+    return found
 
 
 def _of_days(currency: str, at: int, by_day: tuple[Period, ...]) -> Report:

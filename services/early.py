@@ -20,12 +20,17 @@ KEPT_BY = "order"
 
 
 class EarlyRow(SQLModel, table=True):
-    """A record whose turn has not come, as it was received."""
+    """A record whose turn has not come, as it was received.
+
+    `topic_id` says of which topic of that name it is (KIP-516); one made anew has offsets from 0
+    again. It is empty where that was not known.
+    """
 
     __tablename__ = "early"
     event_id: str = Field(primary_key=True)
     order_id: str = Field(index=True)
     topic: str
+    topic_id: str
     partition: int
     offset: int = Field(sa_type=Int64)
     key: bytes | None
@@ -39,11 +44,14 @@ _inbox = table_of(InboxRow)
 
 def keep_early(connection: Connection, deliveries: Iterable[Delivery]) -> None:
     """Keep events until their order gets there."""
+    deliveries = list(deliveries)
+    lives = topic_ids(connection) if deliveries else {}
     rows = [
         {
             "event_id": delivery.envelope.id,
             "order_id": delivery.envelope.correlation_id,
             "topic": delivery.record.topic,
+            "topic_id": lives.get(delivery.record.topic, ""),
             "partition": delivery.record.partition,
             "offset": delivery.record.offset,
             "key": delivery.record.key,
@@ -75,8 +83,7 @@ def take_early(connection: Connection, order_ids: Collection[str], now: datetime
         try:
             taken.append(understand_kept(record))
         except ContractError as why:
-            life = topic_ids(connection).get(record.topic, "")
-            letters.append(dead_letter(record, KEPT_BY, why, now, life))
+            letters.append(dead_letter(record, KEPT_BY, why, now, row.topic_id))
             spoilt.append(row.event_id)
     if letters:
         enqueue(connection, letters)

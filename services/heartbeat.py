@@ -17,6 +17,7 @@ from event_log.holding import process_name
 from event_log.sqlite import open_file
 from event_log.statements import insert_or_replace
 from event_log.workers import HeartbeatRow as HeartbeatRow
+from transport.throttling import throttled_until
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def beats(connection: Connection, service: str) -> list[Beat]:
     rows = connection.execute(
         select(_workers).where(_workers.c.service == service).order_by(_workers.c.started_at)
     )
-    return [Beat(row.process, row.started_at, row.seen_at) for row in rows]
+    return [Beat(row.process, row.started_at, row.seen_at, row.throttled_until) for row in rows]
 
 
 class Heartbeat:
@@ -108,6 +109,7 @@ class Heartbeat:
             "process": self._process,
             "started_at": self._started_at,
             "seen_at": now,
+            "throttled_until": throttled_until(now),
         }
         connection.execute(insert_or_replace(connection, _workers), row)
         connection.execute(delete(_workers).where(_workers.c.seen_at < now - FORGOTTEN_AFTER))

@@ -26,6 +26,7 @@ from services.topic_lives import EXIT_FOREIGN
 from transport.cluster import ClusterView
 from transport.rights import RightsView
 from transport.servers import SecuredServers, Servers
+from transport.throttling import throttled
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
@@ -79,9 +80,9 @@ class Watchdog:
 
     It also ends one that may not do any more what it must, or whose password was changed.
 
-    While broker or database don't answer, or the service waits for its database, there is no
-    verdict, and time starts anew; the log says so once, also for a service whose own client waits
-    in silence.
+    While broker or database don't answer, the service waits for its database, or the broker makes
+    this process wait by a quota, there is no verdict, and time starts anew; the log says so once,
+    also for a service whose own client waits in silence.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Watchdog:
         self._watch: Watch[TopicPartition] = Watch()
         self._positions: Mapping[TopicPartition, int] = {}
         self._sees = True
+        self._throttled = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{service}-watchdog", daemon=True)
 
@@ -142,10 +144,11 @@ class Watchdog:
                 require()
             seen = self._standings()
             self._watch = self._watch.look(seen, now, BLIND_AFTER_SECONDS)
-            if self._waits():
-                # It says so itself, and goes on by itself.
+            if self._waits() or throttled():
+                # It says so, and goes on by itself; another process would wait too.
                 self._watch = Watch()
             stuck = self._watch.stuck(now, self._limit)
+            self._say_throttled()
         except (AccessDenied, NotLetIn) as error:
             if not self._stopped.is_set():
                 _log.error("%s ends, and nothing is lost: %s", self._service, error)
@@ -192,6 +195,18 @@ class Watchdog:
             **{place: Standing(end, handled.get(place, 0)) for place, end in ends.items()},
             **self._cluster.standings(still, handled),
         }
+
+    def _say_throttled(self) -> None:
+        before, self._throttled = self._throttled, throttled()
+        if self._throttled and not before:
+            _log.warning(
+                "%s: the broker makes it wait, by a quota for its client id or principal: records "
+                "are read and published as slowly as that says (`kafka-configs.sh --describe "
+                "--entity-type users --entity-type clients`)",
+                self._service,
+            )
+        elif before and not self._throttled:
+            _log.info("%s: the broker makes it wait no more", self._service)
 
     def _say(
         self,

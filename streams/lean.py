@@ -15,6 +15,8 @@ from faust.sensors.monitor import Monitor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from mode.threads import ServiceThread, WorkerThread
 
+from transport.throttling import note_throttling
+
 
 @types.coroutine
 def _resumed(coro: Coroutine[Any, Any, Any], waiting_for: Any) -> Generator[Any, Any, Any]:
@@ -68,7 +70,20 @@ class CommittedConsumerThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         assert consumer._isolation_level  # noqa: S101 another aiokafka may call it otherwise
         consumer._isolation_level = "read_committed"
+        _hear_of_throttling(consumer._client)
         return consumer
+
+
+def _hear_of_throttling(client: Any) -> None:
+    """Have noted how long the broker makes a client wait: it reads that in no answer itself."""
+    send = client.send
+
+    async def hearing(*arguments: Any, **named: Any) -> Any:
+        answer = await send(*arguments, **named)
+        note_throttling(getattr(answer, "throttle_time_ms", 0) / 1000)
+        return answer
+
+    client.send = hearing
 
 
 class EagerConsumer(Consumer):

@@ -10,7 +10,9 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +20,11 @@ from time import monotonic, process_time
 from typing import Any
 
 import uvloop
+from aiokafka.errors import IllegalStateError  # type: ignore[import-untyped]
+from faust.types import TP
 
 from domain.errors import BrokerError, ForeignTopic, OffsetGap, StoreError
+from event_log.inbox import next_offsets
 from services.batch import Service
 from services.topic_lives import EXIT_FOREIGN, TopicLives
 from services.watchdog import STALLED_AFTER_SECONDS, watched
@@ -34,6 +39,7 @@ from transport.cluster import ClusterView
 from transport.local_broker.interrupts import Interrupts
 from transport.records import Record
 from transport.servers import Servers
+from transport.throttling import throttled
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
@@ -188,12 +194,35 @@ class Worker:
             # Not by the batches' thread: a broker that is slow to answer must not hold them up.
             ends = await loop.run_in_executor(None, self._cluster.ends, topics)
             busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
+            if throttled():
+                assigned = await self._passed_by(assigned)
             take = partial(self.intake.take_left, assigned, ends, busy=busy)
             await loop.run_in_executor(self._thread, take)
         except BrokerError as error:
             _log.info("%s: not known whether records were left: %s", self._service.name, error)
         except Exception:  # noqa: BLE001 whatever it was
             self._give_up("what was left")
+
+    async def _passed_by(self, assigned: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """The partitions in which Faust's client is beyond what is handled.
+
+        Where the broker makes it wait, others are only late: to read them directly would read them
+        twice, and what is read so is taken from the client's share.
+        """
+        loop = asyncio.get_running_loop()
+        handled = await loop.run_in_executor(None, self._handled)
+        found = []
+        for place in assigned:
+            # It may have been taken away from this process meanwhile.
+            with suppress(IllegalStateError):
+                position = await self.app.consumer.position(TP(*place))
+                if (position or 0) > handled.get(place, 0):
+                    found.append(place)
+        return found
+
+    def _handled(self) -> dict[TopicPartition, int]:
+        with self._service.database.reading() as connection:
+            return next_offsets(connection)
 
     async def _take_what_was_passed_over(self) -> None:
         """Read at once what Faust's client can't read: it won't come by itself."""

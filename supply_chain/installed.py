@@ -18,10 +18,14 @@ REQUIREMENTS = ROOT / "requirements" / "run.txt"
 REPOZE = "LicenseRef-Repoze"
 """A BSD licence that SPDX has no name for."""
 
+PUBLIC_DOMAIN = "LicenseRef-Public-Domain"
+"""No licence: whoever wrote it gave up all rights in it. SPDX has no name for that either."""
+
 ALLOWED = frozenset(
     {
         *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0"),
         *("MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib", REPOZE),
+        PUBLIC_DOMAIN,
     }
 )
 """Licences, by their SPDX names, under which anything may be used here."""
@@ -43,6 +47,7 @@ _SPDX = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
+    "Public Domain": PUBLIC_DOMAIN,
     "Repoze Public License": REPOZE,
 }
 
@@ -162,7 +167,7 @@ def checked(part: Part) -> Part:
         parsed = spdx.parse(part.licence)
     except ExpressionError:
         parsed = None
-    if parsed is None or set(spdx.unknown_license_keys(parsed)) - {REPOZE}:
+    if parsed is None or set(spdx.unknown_license_keys(parsed)) - {REPOZE, PUBLIC_DOMAIN}:
         raise LicenceError(
             f"{part.name} {part.version} says of its licence {part.licence!r}, which is no SPDX "
             "expression: read its text, and say in supply_chain/installed.py which one it is"

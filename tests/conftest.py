@@ -5,10 +5,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import pytest
@@ -16,7 +19,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 from cli.settings import Settings
 from event_log.sqlite import look_into
+from tests.live_topics import delete
 from tests.ports import free_port
+from tests.warm import POSSIBLE, Warm
+from transport.local_broker import LocalBroker
+from transport.topic_lives import TopicsView
+from transport.topics import ALL_TOPICS
 
 ROOT = Path(__file__).parents[1]
 MISSING_FAILS = "TESTS_MISSING_FAILS"
@@ -27,6 +35,8 @@ ODD_NAME = "-home%20of?x=1&y#z;:,'\"`\\\\${env:HOME}{conf.name}%p[b]*:a:~Zoë\n 
 
 LOCKED_SECONDS = 5.0
 """How long a look into a database waits for a lock."""
+STARTED_ANEW = (("demo",), ("dashboard",))
+"""Commands that start others: by their command lines one knows them to be the home's."""
 
 ON_ONE_STACK = ("test_stack.py", "test_operations.py", "test_attacks.py")
 """In the order in which they may be run: what attackers leave behind, operators would look into."""
@@ -41,18 +51,43 @@ LONGEST = (
     "test_memory.py",
     "test_export_page.py",
     "test_cluster.py",
+    "test_local_broker.py",
+    "test_bad_input.py",
 )
-"""Files and groups that take minutes."""
+"""Files and groups that take minutes, or most of what is left without them."""
+
+
+ABSENT = str(ROOT / "tests" / "absent")
+"""Modules that tests, and the processes that they start, don't find."""
+IN_MEMORY = "/dev/shm"  # noqa: S108 as Linux has it
+IN_MEMORY_BYTES = 8 * 2**30
+"""Room for whatever the tests of one run leave until its end, and more."""
 
 
 def pytest_configure() -> None:
     """Keep differences short: in full, as on a CI, 70,000 orders take longer than a whole run.
 
     What a CI misses is a failure all the same, and no reason to skip: `MISSING_FAILS` says so.
+    Temporary files are in memory where there is room: no test is about what outlives the machine.
     """
+    if "TMPDIR" not in os.environ and has_room_in_memory():
+        # Of this process, which has looked for a place already, and of those that it starts.
+        tempfile.tempdir = os.environ["TMPDIR"] = IN_MEMORY
+    sys.path.insert(0, ABSENT)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([ABSENT, before]) if before else ABSENT
     for name in ("CI", "BUILD_NUMBER"):
         if os.environ.pop(name, None):
             os.environ[MISSING_FAILS] = "1"
+
+
+def has_room_in_memory() -> bool:
+    """Whether there is a file system in memory for temporary files, and for programs in it."""
+    try:
+        found = os.statvfs(IN_MEMORY)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize > IN_MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC
 
 
 class ByFile(LoadScopeScheduling):
@@ -94,6 +129,8 @@ class Home:
     settings: dict[str, str] = field(default_factory=dict)
     dashboard_port: int = field(default_factory=free_port)
     """Two dashboards that look for one at the same moment would take the same one."""
+    forked: list[Warm] = field(default_factory=list)
+    """Processes that don't name the home in their command line or first environment."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -114,13 +151,24 @@ class Home:
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start `shop` without waiting for it."""
+        anew = arguments[:1] in STARTED_ANEW or options.keys() - {"stdout", "stderr"}
+        anew = anew or any(name.startswith("PYTHON") for name in self.settings)
+        if POSSIBLE and not anew:
+            piped = {"stdin": DEVNULL, "stdout": PIPE, "stderr": PIPE}
+            process = Warm(arguments, self.environment, **{**piped, **options})
+            self.forked.append(process)
+            return process
+        return self.start_anew(*arguments, **options)
+
+    def start_anew(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start `shop` by its command line, where the start or the memory it takes is tested."""
         return subprocess.Popen(
             [sys.executable, "-m", "cli.start", *arguments],
             cwd=ROOT,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=DEVNULL,
             text=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+            **{"stdout": PIPE, "stderr": PIPE, **options},
         )
 
     def shop(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
@@ -174,9 +222,21 @@ class Home:
         )
         return dict(self.rows("event_log", query))
 
+    def broker(self) -> LocalBroker:
+        """The home's own broker, to be started and stopped without a process for it."""
+        return LocalBroker(self.path, Settings().jars)
+
+    def servers(self) -> str:
+        """Where its broker is; the home's own is started where it doesn't run."""
+        named = self.settings.get("KAFKA_BOOTSTRAP_SERVERS")
+        found = named or self.broker().start().bootstrap_servers
+        assert found
+        return found
+
     def processes(self) -> list[str]:
         """The command lines of all processes that belong to this home."""
-        found = []
+        self.forked = [each for each in self.forked if each.poll() is None]
+        found = [f"{each.pid}: shop {' '.join(map(str, each.args))}" for each in self.forked]
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
@@ -202,14 +262,30 @@ def home(tmp_path: Path) -> Iterator[Home]:
     """A fresh home; whatever still runs in it is stopped at the end."""
     made = Home(tmp_path / ODD_NAME)
     yield made
-    made.shop("broker", "stop")
+    made.broker().stop()
     assert made.processes() == []
 
 
 @pytest.fixture(scope="module")
-def module_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home that the tests of a module share."""
+def module_home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Home]:
+    """A home that the tests of a module share; it is kept where one of them failed."""
     made = Home(tmp_path_factory.mktemp("shared") / ODD_NAME)
+    failed = request.session.testsfailed
     yield made
-    made.shop("broker", "stop")
+    made.broker().stop()
+    assert made.processes() == []
+    if request.session.testsfailed == failed:
+        rmtree(made.path, ignore_errors=True)
+
+
+@pytest.fixture
+def home_on_shared_broker(module_home: Home, tmp_path: Path) -> Iterator[Home]:
+    """A fresh home on the broker of a module, where no topic is any more."""
+    servers = module_home.servers()
+    if there := TopicsView(servers).there(ALL_TOPICS):
+        delete(servers, *there)
+    made = Home(tmp_path / ODD_NAME, {"KAFKA_BOOTSTRAP_SERVERS": servers})
+    yield made
     assert made.processes() == []

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from domain.errors import BrokerError, NotLetIn, RecordsRefused
 from transport.bounds import BATCH_BYTES, FETCHED_BYTES
 from transport.servers import Servers, client_settings
+from transport.throttling import note_throttling
 from transport.trouble import Tried, ask_cluster, is_denial, trouble
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ MAX_RECORD_BYTES = 12_000_000
 
 PUBLISHED_TOGETHER_BYTES = 100_000
 """Bytes of records for one partition that are sent as one; a larger record goes alone."""
+
+_HEARD: dict[str, Any] = {
+    "logger": _client_log,
+    "throttle_cb": lambda told: note_throttling(told.throttle_time),
+}
+"""Where a client says what it has to say beside its results."""
 
 _FOR_GOOD = frozenset(
     {
@@ -62,7 +69,7 @@ def consumer_client(servers: Servers, group: str, **overrides: Any) -> Consumer:
             # Counted in records there may be 100,000, and by default 64 MB.
             "queued.max.messages.kbytes": 2 * BATCH_BYTES // 1000,
             "fetch.message.max.bytes": FETCHED_BYTES,
-            "logger": _client_log,
+            **_HEARD,
             **overrides,
         }
     )
@@ -81,7 +88,7 @@ def producer_client(servers: Servers, **overrides: Any) -> Producer:
             "queue.buffering.max.messages": 200_000,
             # A dead letter is a record as large as the broker takes, and its reason.
             "message.max.bytes": MAX_RECORD_BYTES,
-            "logger": _client_log,
+            **_HEARD,
             **overrides,
         }
     )
@@ -122,8 +129,8 @@ class Publisher:
         Raises:
             AccessDenied: this principal may not write to one of the topics.
             RecordsRefused: some will never be taken as they are; all others arrived.
-            BrokerError: at least one is not there; sending all of them again is safe, since a
-                repeat is recognized by its id.
+            BrokerError: at least one is not there; its `arrived` says which are. Sending all of
+                them again is safe, since a repeat is recognized by its id.
         """
         failed: dict[int, KafkaError] = {}
         # A batch is refused as a whole for one that is too large: alone each shows what it is.
@@ -140,9 +147,10 @@ class Publisher:
     def _send(self, records: "Sequence[Outgoing]", first: int = 0) -> dict[int, KafkaError]:
         """Send, and say which were refused for good; they are numbered from `first` on."""
         failed: dict[int, KafkaError] = {}
+        arrived: set[int] = set()
         for index, record in enumerate(records, first):
             try:
-                self._produce(record, partial(_note, failed, index))
+                self._produce(record, partial(_note, failed, arrived, index))
             except KafkaException as error:
                 failed[index] = error.args[0]
         waiting = self._producer.flush(PUBLISH_TIMEOUT_SECONDS + 10)
@@ -152,14 +160,17 @@ class Publisher:
             index, why = min(passing.items(), key=lambda each: not is_denial(each[1]))
             count = len(failed) + waiting
             topic = records[index - first].topic
-            raise self._trouble(topic, why, f"{count} of {len(records)} records did not arrive")
-        if waiting:
-            raise trouble(
+            missed = self._trouble(topic, why, f"{count} of {len(records)} records did not arrive")
+        elif waiting:
+            missed = trouble(
                 self._servers,
                 f"{waiting} of {len(records)} records did not arrive",
                 KafkaError(KafkaError._MSG_TIMED_OUT),
             )
-        return failed
+        else:
+            return failed
+        missed.arrived = frozenset(arrived)
+        raise missed
 
     def _produce(
         self, record: "Outgoing", told: Callable[[KafkaError | None, Message], None]
@@ -187,9 +198,15 @@ class Publisher:
 
 
 def _note(
-    failed: dict[int, KafkaError], index: int, error: KafkaError | None, _message: Message
+    failed: dict[int, KafkaError],
+    arrived: set[int],
+    index: int,
+    error: KafkaError | None,
+    _message: Message,
 ) -> None:
-    if error is not None:
+    if error is None:
+        arrived.add(index)
+    else:
         failed[index] = error
 
 

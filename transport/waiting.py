@@ -12,6 +12,7 @@ from domain.progress import Standing
 from transport.clients import consumer_client
 from transport.reading import messages_between
 from transport.servers import Servers
+from transport.throttling import throttled
 from transport.topics import TopicPartition
 from transport.trouble import Tried, trouble
 
@@ -54,7 +55,8 @@ class Waiting:
         """How far each partition was handled, and how many records wait there.
 
         None is counted where there is none: Kafka's marks of transactions, and what was rolled
-        back, compacted or deleted, take offsets too. Of many offsets the number may be too high.
+        back, compacted or deleted, take offsets too. Of many offsets the number may be too high,
+        and so it may be while the broker makes this process wait by a quota.
 
         Raises:
             AccessDenied: a topic may not be read.
@@ -63,6 +65,9 @@ class Waiting:
         found = {
             place: Standing(end, positions.get(place, 0)) for place, end in sorted(ends.items())
         }
+        if throttled():
+            # To count is to read, and whatever is read here is taken from the work.
+            return found
         behind = {place: standing for place, standing in found.items() if standing.lag}
         self._known = {place: each for place, each in self._known.items() if place in behind}
         unknown = [
@@ -74,17 +79,25 @@ class Waiting:
             with closing(consumer_client(self._servers, "unused", **_SETTINGS)) as consumer:
                 for place in unknown:
                     end, position, _ = behind[place]
-                    count = self._count(consumer, place, position, end)
+                    try:
+                        count = self._count(consumer, place, position, end)
+                    except BrokerError:
+                        if not throttled():
+                            raise
+                        break
                     self._known[place] = _Counted(position, end, count)
         return found | {
             place: standing._replace(records=self._known[place].records)
             for place, standing in behind.items()
+            if place in self._known
         }
 
     def since(
         self, place: TopicPartition, offset: int, end: int, *, committed: bool = True
     ) -> datetime | None:
-        """The time (UTC) of the first record from `offset` on; `None` if there is none to read.
+        """The time (UTC) of the first record from `offset` on.
+
+        `None` if there is none to read, or none comes since a quota holds this process back.
 
         Args:
             place: the partition.
@@ -98,7 +111,12 @@ class Waiting:
         """
         level = {} if committed else {"isolation.level": "read_uncommitted"}
         with closing(consumer_client(self._servers, "unused", **_SETTINGS, **level)) as consumer:
-            first = next(self._from(consumer, place, offset, end), None)
+            try:
+                first = next(self._from(consumer, place, offset, end), None)
+            except BrokerError:
+                if not throttled():
+                    raise
+                return None
         return None if first is None else _time_of(first[0])
 
     def _count(self, consumer: Consumer, place: TopicPartition, position: int, end: int) -> int:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from domain.errors import ShopError
 from reporting.dashboard.days import choose_days
-from reporting.dashboard.looking import Seen, look, stamp_in_words
+from reporting.dashboard.looking import Seen, look, others_in_sentences, stamp_in_words
 from reporting.dashboard.revenue_rows import headline
 from reporting.dashboard.sources import Sources
 from reporting.export import By, cut, cut_off, file_name, periods
@@ -62,6 +62,8 @@ def _wait(sources: Sources) -> None:
         st.warning(f"The projections can't be read at the moment: {seen.trouble}.")
     elif seen.report is not None and seen.report.days:
         st.warning("The event log can't be read at the moment, which every export names.")
+    elif seen.report is not None and seen.report.others:
+        st.warning(" ".join(others_in_sentences(seen.report)))
     else:
         st.info("**No order has been decided yet.** There is nothing to export.")
 
@@ -157,5 +159,7 @@ def _preview(found: Report, stamp: Stamp, by: By) -> None:
             ),
         ):
             st.metric(name, value, beside, delta_color="off", delta_arrow="off")
+    if others := others_in_sentences(found):
+        st.caption(" ".join(others))
     if parts := cut_off(found, stamp):
         st.caption(f"Not whole months: {', '.join(parts)}.")

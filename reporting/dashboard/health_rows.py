@@ -30,6 +30,7 @@ _WORDS = {
     "ok": "Works",
     "idle": "Works, nothing to do",
     "behind": "Works, and is behind",
+    "throttled": "Works as slowly as a quota says",
     "stuck": "Stuck",
     "gone": "Gone: it ended without being stopped",
     "not running": "Not running",

@@ -11,7 +11,7 @@ from reporting.figure import Stamp, stamp, without_in_words
 from reporting.projections.late import LateRow
 from reporting.projector import ProjectedRow, position
 from reporting.read_only import Identity, ReadOnlyDatabase, has_tables
-from reporting.report import LateMonth, Report, report_and_late
+from reporting.report import LateMonth, Report, others_in_words, report_and_late
 from reporting.revenue import RevenueRow
 from reporting.set_aside import SetAsideRow, StoppedRow, aside, stopped
 
@@ -52,6 +52,19 @@ def stamp_in_words(of: Stamp) -> str:
     recorded = f", recorded {of.recorded_time}" if of.recorded_time else ""
     without = without_in_words(of)
     return f"up to position {of.position:,} of the event log{recorded}{without} · hash {of.hash}"
+
+
+def others_in_sentences(found: Report) -> list[str]:
+    """What the log has in other currencies than a report's, which is in none of its figures.
+
+    The last sentence says what to do where there is nothing else.
+    """
+    said = [f"Not in these figures: {each}." for each in others_in_words(found)]
+    if said and not found.days:
+        said.append(
+            f"None of it is in {found.currency}, which SHOP_CURRENCY says for this dashboard."
+        )
+    return said
 
 
 def _read(database: ReadOnlyDatabase, sources: Sources, before: Seen) -> Seen:

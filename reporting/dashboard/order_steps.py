@@ -18,7 +18,7 @@ from domain.contracts import (
 )
 from domain.errors import ContractError
 from domain.identity import message_id, reply_id
-from domain.money import format_amount
+from domain.money import format_amount, unit_of
 from event_log.log import RecordedEvent
 from reporting.projections.late import is_late
 from transport.codec import decode
@@ -250,7 +250,7 @@ def _said(event: RecordedEvent) -> tuple[str, ...]:
     told = []
     amount = getattr(said, "amount", None)
     if amount is not None:
-        told.append(f"{format_amount(amount.cents, amount.currency)} {amount.currency}")
+        told.append(f"{format_amount(amount.cents, amount.currency)} {unit_of(amount.currency)}")
     items = getattr(said, "items", None)
     if items is not None:
         told.append("1 item" if items == 1 else f"{items:,} items")

@@ -7,7 +7,7 @@ import streamlit as st
 from reporting.dashboard import looking_back
 from reporting.dashboard.chart import COLOURS, chart
 from reporting.dashboard.days import Days, choose_days
-from reporting.dashboard.looking import Seen, look, stamp_in_words
+from reporting.dashboard.looking import Seen, look, others_in_sentences, stamp_in_words
 from reporting.dashboard.orders_asked import asked_for
 from reporting.dashboard.orders_html import found_as_html
 from reporting.dashboard.orders_looking import look_for
@@ -71,6 +71,8 @@ def show(sources: Sources) -> None:
     if then.report.days:
         # Orders are listed as they are now: looking back, only their sums are shown.
         _draw(then.report, then.late, days, None)
+    elif then.report.others:
+        st.warning(" ".join(others_in_sentences(then.report)))
     else:
         st.info("No order had been decided by then.")
 
@@ -107,6 +109,9 @@ def _say_trouble(seen: Seen) -> None:
 
 
 def _say_empty(found: Report | None) -> None:
+    if found is not None and found.others:
+        st.warning(" ".join(others_in_sentences(found)))
+        return
     st.info(
         "**No order has been decided yet.** Figures appear here by themselves as soon as the "
         "event log has the first authorization. To run everything and place the real orders, "
@@ -125,6 +130,8 @@ def _draw(whole: Report, late: tuple[LateMonth, ...], days: Days, sources: Sourc
         st.info("No order was placed on these days.")
         return
     _draw_headline(headline(found), found.currency)
+    if others := others_in_sentences(found):
+        st.caption(" ".join(others))
     _draw_changes(whole, found.months[-1].name)
     with st.container(horizontal=True, gap="medium"):
         by = _choose("Show by", _BY, "by")

@@ -210,7 +210,7 @@ def share(part: int, whole: int) -> str:
 
 def minor_units_in_one(currency: str) -> int:
     """How many minor units make one: 100 cents a dollar."""
-    return int(10 ** MINOR_UNITS[currency])
+    return int(10 ** MINOR_UNITS.get(currency, 0))
 
 
 def _periods(found: Report, by: By) -> tuple[Period, ...]:

@@ -41,6 +41,8 @@ from transport.records import outgoing
 from transport.rights import require_rights
 from transport.topics import AUTHORIZATIONS, PAYMENT_REPLIES, PAYMENT_REQUESTS, TopicPartition
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Stack:

@@ -43,6 +43,13 @@ COMMAND = (sys.executable, "-m", "cli.start", "dashboard")
 SCREENSHOTS = Path(__file__).parents[2] / "test-output"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the browser to `make test-full`."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass(frozen=True)
 class Dashboard:
     """A running dashboard: its process and where its page is."""

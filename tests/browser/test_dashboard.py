@@ -160,9 +160,16 @@ def test_projections_deleted_under_it_are_made_anew(
     expect(total(page)).to_contain_text(lines_of(few[:400], "Month")[-1][2])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 1400), (390, 1500)])
-@pytest.mark.parametrize("by", ["Month", "Day"])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme", "by"),
+    # Each with each of another kind.
+    [
+        (1280, 1400, "light", "Month"),
+        (1280, 1400, "dark", "Day"),
+        (390, 1500, "light", "Day"),
+        (390, 1500, "dark", "Month"),
+    ],
+)
 def test_it_fits_and_follows_the_readers_colours(
     settled, open_page, width, height, scheme, by
 ) -> None:

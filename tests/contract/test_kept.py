@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from sqlalchemy import Connection, update
 
 from domain.contracts import NewOrder
 from domain.money import Money
 from event_log.database import Database, table_of
 from event_log.log import append, last_position, read
+from event_log.topic_ids import replace_topic_ids
 from reporting.agreement import disagreements
 from reporting.projections import all_projections
 from reporting.projector import catch_up, open_projections
@@ -149,6 +151,27 @@ def test_what_was_kept_early_has_its_turn_and_is_no_letter(shop: Shop, rule: str
     assert count(shop.order.database, EarlyRow) == 0
     assert len(shop.topics.of(WAREHOUSE_REQUESTS)) == 1
     assert reasons(shop, AUTHORIZATIONS) == []
+
+
+def test_a_letter_for_what_was_kept_early_is_of_the_topic_that_it_lay_on(shop: Shop) -> None:
+    """Records of a topic and of the one made anew lie at the same offset, and wait together."""
+    orders = [an_order(), an_order()]
+    lives = ["former-life", "new-life"]
+    for order, life in zip(orders, lives, strict=True):
+        shop.order.database.in_transaction(
+            lambda connection, life=life: replace_topic_ids(connection, {AUTHORIZATIONS: life})
+        )
+        shop.deliver(shop.order, [record_of(accepted(order))])
+    assert count(shop.order.database, EarlyRow) == 2
+
+    def spoil(connection: Connection) -> None:
+        connection.execute(update(table_of(EarlyRow)).values(body=b"{}"))
+
+    shop.order.database.in_transaction(spoil)
+    shop.place(orders)
+    told = [dict(each.headers) for each in shop.topics.of(dead_letter_topic(AUTHORIZATIONS))]
+    assert {each["dead_letter_offset"] for each in told} == {b"0"}
+    assert {each["dead_letter_topic_id"] for each in told} == {life.encode() for life in lives}
 
 
 @each_rule

@@ -43,6 +43,21 @@ class Collects:
             raise BrokerError("the acknowledgement never came")
 
 
+class Slow(Collects):
+    """A publisher whose broker takes only so many of a batch in the time that it has."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def publish(self, records: Sequence[Outgoing]) -> None:
+        super().publish(records[: self.most])
+        if len(records) > self.most:
+            error = BrokerError("the others did not arrive in time")
+            error.arrived = frozenset(range(self.most))
+            raise error
+
+
 class Refuses(Collects):
     """A publisher whose broker never takes records of some keys."""
 
@@ -72,6 +87,17 @@ def test_it_is_published_in_the_order_of_commits_as_it_was_put_there(database: D
     assert Relay(database, publisher, batch=7).drain() == 50
     assert publisher.published == numbered(0, 50)
     assert (waiting(database), Relay(database, publisher).drain()) == (0, 0)
+
+
+def test_what_arrived_of_a_batch_is_not_sent_again_with_the_rest(database: Database) -> None:
+    database.in_transaction(lambda connection: enqueue(connection, numbered(0, 10)))
+    publisher = Slow(4)
+    for left in (6, 2):
+        with pytest.raises(BrokerError):
+            Relay(database, publisher).drain()
+        assert waiting(database) == left
+    assert Relay(database, publisher).drain() == 2
+    assert publisher.published == numbered(0, 10)
 
 
 def test_what_is_rolled_back_is_never_published(database: Database) -> None:

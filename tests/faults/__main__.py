@@ -32,7 +32,7 @@ def main() -> int:
     """Run the scenarios that were asked for, or all."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="repeats a run's choices; else a new one")
-    parser.add_argument("--short", action="store_true", help="as in `make test`")
+    parser.add_argument("--short", action="store_true", help="as in `make test-full`")
     parser.add_argument(
         "--only", action="append", help="a scenario, `leader`, `anew`, or `mutations`"
     )

@@ -280,8 +280,8 @@ CASES = (
     Case("fraction of a cent", with_field("cents", "10.5"), "Expected `int`, got `float`"),
     Case("over 63 bits", with_field("cents", str(2**63)), "Expected `int` <= 9223372036854775807"),
     Case("over 64 bits", with_field("cents", str(2**64)), "cents"),
-    Case("unknown currency", with_field("currency", '"XYZ"'), "USD|EUR"),
-    Case("currency and more", with_field("currency", '"USD\\n"'), "USD|EUR"),
+    Case("unknown currency", with_field("currency", '"XYZ"'), "'XYZ' is no code of ISO 4217"),
+    Case("currency and more", with_field("currency", '"USD\\n"'), "[A-Z]{3}"),
     Case("no order", with_field("order_id", '""'), "order_id"),
     Case(
         "NUL in the order",

@@ -77,7 +77,7 @@ def letter_about(home: Home, word: str, services: int = 1, state: str = "open") 
             if word in str(each["body"]) and len(each["refusals"]) >= services
         ]
 
-    (found,) = wait_for(look, f"a letter about {word}", 120)
+    (found,) = wait_for(look, f"a letter about {word}", 120, 0.2)
     return found
 
 

@@ -28,6 +28,11 @@ SERVICES = ("order", "payment", "warehouse", "recorder", "responder")
 PLACED = 30
 
 
+@pytest.fixture
+def home(home_on_shared_broker: Home) -> Home:
+    return home_on_shared_broker
+
+
 def fill(servers: str) -> None:
     """Somebody's orders, on topics where none were."""
     orders = read_purchases(expected.DATA, "USD")[0][PLACED : 2 * PLACED]

@@ -31,6 +31,11 @@ from transport.topics import ORDERS, TopicPartition
 
 
 @pytest.fixture
+def home(home_on_shared_broker: Home) -> Home:
+    return home_on_shared_broker
+
+
+@pytest.fixture
 def settings(home: Home) -> Iterator[Settings]:
     """A broker with topics, and no service."""
     with running(home):
@@ -77,6 +82,7 @@ def load(servers: str) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_what_was_left_is_read_while_other_partitions_are_busy(
     home: Home, settings: Settings, tmp_path: Path
 ) -> None:

@@ -69,7 +69,7 @@ def peak_of(process: "subprocess.Popen[str]") -> int:
 @contextmanager
 def service(home: Home, name: str) -> Iterator["subprocess.Popen[str]"]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = home.start("run", name, **quiet)
+    process = home.start_anew("run", name, **quiet)
     try:
         yield process
         assert process.poll() is None

@@ -19,6 +19,8 @@ from tests.waiting import wait_for
 from transport.clients import admin_client
 from transport.topics import ORDERS
 
+pytestmark = pytest.mark.slow
+
 ORDERS_PLACED = 200
 _OTHERS = ("--part", "offsets", "--part", "projections", "--part", "orders", "--part", "shipments")
 

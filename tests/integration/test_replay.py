@@ -302,6 +302,7 @@ def test_the_live_view_serves_and_is_kept_up_to_date_until_the_swap(
         assert disagreements(place.log, place.projections, projection, done.position) == []
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed_it_is_the_same(place: Place) -> None:
     before = place.tables()
     place.mark()
@@ -321,6 +322,7 @@ def test_killed_at_random_moments_and_resumed_it_is_the_same(place: Place) -> No
     assert place.shadow_tables() == []
 
 
+@pytest.mark.slow
 def test_killed_around_the_swap_all_are_swapped_or_none(place: Place) -> None:
     before = place.tables()
     most = place.statements()

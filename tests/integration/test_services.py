@@ -29,7 +29,7 @@ from transport.envelope import from_headers
 from transport.records import Outgoing, Record, outgoing
 from transport.topics import AUTHORIZATIONS, ORDERS, WAREHOUSE_REQUESTS, TopicPartition
 
-ORDERS_IN_TEST = 1500
+ORDERS_IN_TEST = 600
 
 
 @pytest.fixture(scope="module")

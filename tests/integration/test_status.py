@@ -52,7 +52,7 @@ def wait_until(home: Home, what: str, right: Callable[[dict[str, Any]], bool]) -
         return last if right(last) else None
 
     try:
-        return wait_for(looked, what)  # type: ignore[return-value]
+        return wait_for(looked, what, every=0.2)  # type: ignore[return-value]
     except AssertionError as error:
         raise AssertionError(f"{error}: {json.dumps(last, indent=1)}") from None
 

@@ -269,7 +269,15 @@ def test_any_two_positions_differ_by_the_orders_between(
     assert as_json(found.before)["months"] == figures(told, first)["months"]
     assert as_json(found.after)["months"] == figures(told, last)["months"]
     between = [each for each in told if first < each.position <= last]
-    late = {each.order_id for each in between if each.month < each.recorded[:7]}
+    loaded = {each["month"] for each in late_months(told, last) if each["whole_month"]}
+    months = {each.month for each in between}
+    assert {each.part.name for each in found.loaded} == loaded & months
+    # Of a month that was loaded there was no figure to change.
+    late = {
+        each.order_id
+        for each in between
+        if each.month < each.recorded[:7] and each.month not in loaded
+    }
     assert (found.orders_in_all, found.late_in_all) == (len(between), len(late))
     assert len(found.orders) == min(most, len(between))
     listed = [each.order_id for each in found.orders]
@@ -339,6 +347,30 @@ class TestCommand:
         for options in (("--as-of", "1997-01-05T10:00Z"), ("--by", "day"), ("--by", "reason")):
             assert "month was over" not in home.shop("report", *options).stdout
 
+    def test_a_currency_that_is_none_or_that_no_order_is_in_is_refused(
+        self, home: Home, told: list[Told], tmp_path: Path
+    ) -> None:
+        whole = f"{len(told):,} orders of "
+        commands = (
+            ("report",),
+            ("report", "--at-position", str(told[0].position), "--json"),
+            ("report", "--compare-to", "0"),
+            ("export", str(tmp_path / "revenue.csv")),
+        )
+        for code, why in (
+            ("EUR", "no order up to position"),
+            ("EURO", "SHOP_CURRENCY: currency 'EURO' is no code of ISO 4217"),
+        ):
+            abroad = Home(home.path, {"SHOP_CURRENCY": code})
+            for command in commands if code == "EUR" else commands[:1]:
+                done = abroad.shop(*command)
+                assert (done.returncode, done.stdout) == (1, ""), command
+                assert why in done.stderr
+                assert "Traceback" not in done.stderr
+                if code == "EUR" and "--at-position" not in command:
+                    assert whole in done.stderr
+                    assert "Set SHOP_CURRENCY to USD" in done.stderr
+
     def test_a_comparison_for_people_and_for_scripts(
         self, home: Home, log: Database, told: list[Told]
     ) -> None:
@@ -367,6 +399,12 @@ class TestCommand:
         assert json.loads(swapped.stdout) == said
         now = json.loads(home.shop("report", "--compare-to", "0", "--json").stdout)
         assert now["orders_in_all"] == len(told)
+        # All of February was loaded: that is said once, and none of it is late.
+        assert now["loaded"] == ["1997-02"]
+        assert {each["month"] for each in now["orders"] if each["late"]} == {"1997-01"}
+        assert now["late_in_all"] == ORDERS // 2 + LATE
+        people = home.shop("report", "--compare-to", "0").stdout
+        assert "all of it: 1997-02" in people
         assert len(now["orders"]) == 50
 
     def test_a_past_report_holds_when_it_is_proved_later(self, home: Home, tmp_path: Path) -> None:

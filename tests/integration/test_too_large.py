@@ -53,7 +53,7 @@ def test_a_record_that_no_dead_letter_topic_takes_leaves_a_letter_without_its_bo
             if len(each["refusals"]) == 3
         ]
 
-    (found,) = wait_for(without_body, "a letter", 120)
+    (found,) = wait_for(without_body, "a letter", 120, 0.2)
     assert found["body"] is None
     assert found["key"] == "00003"
     for service in ("order", "payment", "recorder"):

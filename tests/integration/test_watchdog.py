@@ -36,15 +36,18 @@ def settings(home: Home) -> Iterator[Settings]:
 def logging_to(file: Path, home: Home, *command: str) -> Iterator["subprocess.Popen[str]"]:
     """A process of the home that writes its log to a file, killed at the end if need be."""
     with file.open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env=home.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            text=True,
-        )
+        if command[0] == "cli.main":
+            process = home.start(*command[1:], stdout=log, stderr=log)
+        else:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=home.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+            )
     try:
         yield process
     finally:

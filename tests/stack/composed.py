@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ import yaml
 from tests.conftest import ROOT
 from tests.stack.images import IMAGES, Place
 from tests.waiting import wait_for
+from tests.warm import POSSIBLE, Warm
 
 PROGRAMS = {"shop": [sys.executable, "-m", "cli.start"], "python": [sys.executable]}
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
@@ -37,7 +39,7 @@ class Composed:
     config: dict[str, Any] = field(default_factory=lambda: one_file())
     more: dict[str, str] = field(default_factory=dict)
     """Variables beside those of the file, for all services."""
-    running: dict[str, list["subprocess.Popen[bytes]"]] = field(default_factory=dict)
+    running: dict[str, list["subprocess.Popen[str]"]] = field(default_factory=dict)
     _mounts: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,31 +76,21 @@ class Composed:
             return
         log = (self.folder / "logs" / f"{name}.log").open("ab")
         with log:
-            process = subprocess.Popen(
-                self.command(name),
-                cwd=ROOT,
-                env=self.environment(name),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                **self._user(name),
-            )
+            process = self._started(self.command(name), name, stdout=log, stderr=log)
         self.running.setdefault(name, []).append(process)
 
     def run(
         self, name: str, command: Sequence[str] | None = None, seconds: float = 280
     ) -> "subprocess.CompletedProcess[str]":
         """`docker compose run NAME [COMMAND]`."""
-        return subprocess.run(
-            self._localized(name, command) if command else self.command(name),
-            cwd=ROOT,
-            env=self.environment(name),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        words = self._localized(name, command) if command else self.command(name)
+        with self._started(words, name, stdout=PIPE, stderr=PIPE) as process:
+            try:
+                out, err = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(words, process.returncode, out, err)
 
     def wait_until_healthy(self, name: str) -> None:
         """Run a service's health check until it says that it is up."""
@@ -111,7 +103,7 @@ class Composed:
             return done.returncode == 0
 
         try:
-            wait_for(healthy, f"{name} is healthy", UP_WITHIN_SECONDS)
+            wait_for(healthy, f"{name} is healthy", UP_WITHIN_SECONDS, 0.2)
         except AssertionError as error:
             raise AssertionError(f"{error}: {last}\n{self.log(name)[-3000:]}") from None
 
@@ -192,6 +184,21 @@ class Composed:
             self._ask_to_end(name)
         for name in sorted(self.running, key=needed.__contains__):
             self.stop(name)
+
+    def _started(self, words: list[str], name: str, **streams: Any) -> "subprocess.Popen[str]":
+        shop = PROGRAMS["shop"]
+        if POSSIBLE and words[: len(shop)] == shop:
+            streams = {"stdin": DEVNULL, **streams}
+            return Warm(words[len(shop) :], self.environment(name), **streams)
+        return subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env=self.environment(name),
+            stdin=DEVNULL,
+            text=True,
+            **streams,
+            **self._user(name),
+        )
 
     def _ask_to_end(self, name: str) -> None:
         for process in self.running.get(name, []):

@@ -53,7 +53,7 @@ def settle(composed: Composed, orders: int) -> None:
         cells = [totals["accepted"], *totals["declined"].values()]
         return sum(cell["orders"] for cell in cells) == orders and status(composed)
 
-    wait_for(settled, f"{orders} orders settled", 120)
+    wait_for(settled, f"{orders} orders settled", 120, 0.3)
 
 
 def status(composed: Composed) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from tests import expected
 from tests.integration.test_pipeline import records
+from tests.integration.test_styles import FULL
 from tests.stack.attacks import Ground
 from tests.stack.cards import card_numbers
 from tests.stack.composed import Composed
@@ -19,7 +20,7 @@ from transport.topics import PAYMENT_REPLIES, TOPICS, dead_letter_topic
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STYLES = ("events", "sync", "async")
-EACH = 5000
+EACH = 5000 if FULL else 1500
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def placed(composed: Composed) -> list[expected.Purchase]:
         found = report(composed)
         return all(found[name] == wanted[name] for name in ("months", "totals"))
 
-    wait_for(whole, "the report is whole", 240)
+    wait_for(whole, "the report is whole", 240, 0.5)
     return orders
 
 
@@ -59,7 +60,7 @@ def report(composed: Composed) -> dict[str, Any]:
 
 
 class TestOrders:
-    """5,000 orders in each style."""
+    """Many orders in each style."""
 
     def test_the_report_is_right_to_the_cent(
         self, composed: Composed, placed: Sequence[expected.Purchase]
@@ -108,7 +109,7 @@ def test_a_service_may_run_as_often_as_there_are_partitions(
             found = operator(composed, "status")
             return len(found["services"]["payment"]["processes"]) == 4
 
-        wait_for(members, "four payment services", 120)
+        wait_for(members, "four payment services", 120, 0.2)
     finally:
         composed.scale("payment", 1)
     assert report(composed)["totals"]["accepted"]["orders"] > 0
@@ -133,7 +134,7 @@ def test_no_cards_number_is_in_a_log_a_topic_or_the_database(
             for message in found
         )
     kept["database"] = dump(composed).read_bytes()
-    assert len(kept["orders"]) > 1_000_000
+    assert len(kept["orders"]) >= 200 * EACH
     assert b'"customer_id":"' in kept["database"].replace(b'""', b'"')
     assert {name: card_numbers(said) for name, said in kept.items() if card_numbers(said)} == {}
 
@@ -151,6 +152,8 @@ def test_no_password_is_in_a_log_or_a_process_list(
         for file in Path("/proc").glob("[0-9]*/cmdline")
         if file.exists()
     ]
+    # Of those that were forked, a process list doesn't show how they are started.
+    commands += [" ".join(composed.command(name)) for name in composed.running]
     said = [(composed.log(name), name) for name in composed.running]
     assert any(text for text, _ in said)
     for secret in secrets:

@@ -66,6 +66,13 @@ def test_another_currency_is_refused_and_says_which() -> None:
         authorize(Account(OPEN), order(100, currency="EUR"))
 
 
+def test_what_was_charged_in_another_currency_is_no_part_of_the_limit() -> None:
+    in_yen = AuthorizationAccepted("test/1", "00001", order(1).ordered_at, Money(29_000, "JPY"), 1)
+    account = account_from(OPEN, [in_yen, authorize(Account(OPEN), order(20_000, 2))])
+    assert reason_of(account, order(10_000, 3)) is None
+    assert reason_of(account, order(10_001, 4)) is Reason.NO_FUNDS
+
+
 def test_the_same_order_asked_again_gets_the_same_answer_even_if_terms_changed() -> None:
     account = Account(OPEN)
     first = authorize(account, order(100))

@@ -195,7 +195,7 @@ def test_what_is_settled_for_streamlit_is_not_changed_from_elsewhere(tmp_path):
         cwd=tmp_path,
         env={
             **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": f"{Path(__file__).parents[2]}:{os.environ['PYTHONPATH']}",
             "STREAMLIT_SERVER_ENABLE_CORS": "false",
             "STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS": "https://evil.example",
             "STREAMLIT_SERVER_ENABLE_AGENT_API": "true",

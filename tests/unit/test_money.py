@@ -5,7 +5,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.errors import MoneyError
-from domain.money import LARGEST_AMOUNT, MAX_MINOR_UNITS, Money, format_amount, parse_amount
+from domain.money import (
+    LARGEST_AMOUNT,
+    MAX_MINOR_UNITS,
+    Money,
+    format_amount,
+    parse_amount,
+    unit_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,19 @@ def test_an_amount_that_is_only_looked_for_may_be_as_large_as_any_that_is_kept()
     assert parse_amount("92233720368547758.07", "USD", MAX_MINOR_UNITS).cents == MAX_MINOR_UNITS
     with pytest.raises(MoneyError, match="larger than 9223372036854775807"):
         parse_amount("92233720368547758.08", "USD", MAX_MINOR_UNITS)
+
+
+def test_a_currency_has_as_many_minor_units_as_the_standard_says() -> None:
+    assert parse_amount("1.2345", "CLF") == Money(12345, "CLF")
+    assert parse_amount("1.5", "KWD") == Money(1500, "KWD")
+    assert format_amount(1_234_567, "KWD") == "1,234.567"
+    with pytest.raises(MoneyError, match="fraction of a minor unit of KWD"):
+        parse_amount("1.2345", "KWD")
+    # Gold has no minor unit, and a code that was taken out of the list is not known any more.
+    for code in ("XAU", "DEM", "eur", "EURO", ""):
+        with pytest.raises(MoneyError, match=f"'{code}' is no code of ISO 4217"):
+            parse_amount("1", code)
+    assert (format_amount(1234, "DEM"), unit_of("DEM")) == ("1,234", "minor units of DEM")
 
 
 def test_an_unknown_currency_is_refused() -> None:

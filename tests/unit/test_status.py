@@ -33,6 +33,8 @@ def beat(started: float, seen: float, name: str = "host:1") -> Beat:
 
 
 ALIVE, DEAD = beat(600, 2), beat(600, 20)
+HELD = ALIVE._replace(throttled_until=ago(-8))
+HELD_BEFORE = ALIVE._replace(throttled_until=ago(1))
 
 
 def test_lag_is_records_where_they_were_counted() -> None:
@@ -65,6 +67,11 @@ def test_lag_is_records_where_they_were_counted() -> None:
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(59)}, Word.IDLE, 0),
         ({"beats": [ALIVE], "outbox": 3, "outbox_since": ago(61)}, Word.IDLE, 1),
         ({"beats": [ALIVE], "refused": ["topic orders: too large"] * 2}, Word.IDLE, 1),
+        ({"beats": [HELD], "partitions": LAG, "last_progress": ago(59)}, Word.THROTTLED, 0),
+        ({"beats": [HELD], "partitions": LAG, "last_progress": ago(61)}, Word.THROTTLED, 1),
+        ({"beats": [HELD], "partitions": LAG}, Word.THROTTLED, 1),
+        ({"beats": [HELD], "partitions": DONE, "last_progress": ago(5)}, Word.OK, 0),
+        ({"beats": [HELD_BEFORE], "partitions": LAG}, Word.BEHIND, 0),
         ({"trouble": "database x can't be read"}, Word.UNKNOWN, 1),
     ],
 )

@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import domain.errors
@@ -23,12 +21,6 @@ ROOMS = (
     "transport",
     "domain",
 )
-
-
-def test_arrows_go_down_only() -> None:
-    command = [str(Path(sys.executable).parent / "lint-imports")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_error_tree_on_the_page_is_the_tree_in_the_code() -> None:
