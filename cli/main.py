@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.markup import escape
 from sqlalchemy.exc import DBAPIError
 
@@ -243,6 +244,9 @@ def run() -> None:
                 highlight=False,
             )
         sys.exit(1)
+    except SettingsError as error:
+        # Such as a file of a secret that is no text: which it is, and nothing of what it says.
+        _refuse(f"{error}: {error.__cause__}")
     except UnicodeEncodeError as error:
         # Half a character: what isn't UTF-8 on the command line. File names may be so, no text is.
         _refuse(f"{reprlib.repr(error.object)} is no text in {error.encoding.upper()}")

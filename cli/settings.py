@@ -5,11 +5,10 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
-from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -47,18 +46,6 @@ LONGEST_HOME = 440
 
 SECRETS = "SHOP_SECRETS"
 """Names a folder with a file for each secret, called as its variable is, such as Docker's are."""
-
-
-class _Secrets(SecretsSettingsSource):
-    """Files of which nothing is said but where they are."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        try:
-            return super().get_field_value(field, field_name)
-        except UnicodeDecodeError:
-            raise ShopError(
-                f"the file of {field_name} in {SECRETS}={self.secrets_dir} is not UTF-8"
-            ) from None
 
 
 class Settings(BaseSettings):
@@ -212,17 +199,6 @@ class Settings(BaseSettings):
             )
         return jars
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_text(cls, value: object) -> object:
-        """What isn't UTF-8 comes as halves of characters, which no client and no database takes."""
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise ValueError("it is not UTF-8") from None
-        return value
-
     @field_validator("currency")
     @classmethod
     def _is_currency(cls, code: str) -> str:
@@ -258,6 +234,21 @@ class Settings(BaseSettings):
                 raise ValueError("it is no list of texts") from None
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object, info: ValidationInfo) -> object:
+        """What isn't UTF-8 comes as halves of characters, which no client and no database takes.
+
+        The last one of its kind is asked first: before lists are taken apart.
+        """
+        # Those two say themselves who would find nothing there.
+        if isinstance(value, str) and info.field_name not in ("home", "jars"):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8") from None
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -275,7 +266,7 @@ class Settings(BaseSettings):
         folder = os.environ.get(SECRETS)
         if folder is not None and not Path(folder).is_dir():
             raise ShopError(f"{SECRETS}={folder} is no folder: it must hold a file for each secret")
-        secrets = _Secrets(settings_cls, secrets_dir=folder)
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder)
         return init_settings, env_settings, secrets
 
     @field_validator("database_url")
