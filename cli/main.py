@@ -208,6 +208,9 @@ def _say_what_else(placed: Placed) -> None:
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:
     """Refuse names that could be written to no terminal, no page and no JSON."""
+    if arguments[1:2] == ["dead-letters"]:
+        # There keys and headers are given, which are bytes.
+        return
     for each in arguments:
         try:
             each.encode()
