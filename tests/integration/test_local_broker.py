@@ -352,7 +352,7 @@ def test_data_of_another_cluster_are_refused(home):
     meta = home.directory / "data" / "meta.properties"
     meta.write_text("version=1\ncluster.id=BBBBBBBBBBBBBBBBBBBBBB\nnode.id=1\n")
     with pytest.raises(
-        BrokerError, match=r"The data in .*BBBBBBBBBBBBBBBBBBBBBB.*AAAAAAAAAAAAAAAAAAAAAA"
+        BrokerError, match=r"(?s)The data in .*BBBBBBBBBBBBBBBBBBBBBB.*AAAAAAAAAAAAAAAAAAAAAA"
     ):
         home.broker().start()
     home.assert_nothing_left()
@@ -376,7 +376,9 @@ def test_data_that_kafka_can_not_use_are_a_clear_error(home):
     (data / "meta.properties").write_text(
         "version=1\ncluster.id=BBBBBBBBBBBBBBBBBBBBBB\nnode.id=7\n"
     )
-    with pytest.raises(BrokerError, match=r"Kafka ended while it started.*kafka\.log") as caught:
+    with pytest.raises(
+        BrokerError, match=r"(?s)Kafka ended while it started.*kafka\.log"
+    ) as caught:
         home.broker().start()
     assert "node" in str(caught.value).lower()
     home.assert_nothing_left()
