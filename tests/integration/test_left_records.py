@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from cli.composition import order_service, payment_service, publisher, worker
 from cli.place import read_purchases
 from cli.settings import Settings
-from domain.errors import OffsetGap
+from domain.errors import OffsetGap, StoreBehind
 from event_log.inbox import next_offsets
 from event_log.outbox import Relay
 from tests import expected
@@ -100,7 +100,7 @@ def test_what_was_left_is_read_while_other_partitions_are_busy(
         assert process.wait(60) == 0, log.read_text()
 
 
-def test_what_comes_next_is_what_the_database_says_and_not_what_the_process_remembers(
+def test_a_database_that_was_put_back_is_refused_and_read_on_from_its_own_position(
     home: Home, settings: Settings, tmp_path: Path
 ) -> None:
     """A database that was restored has less than was handled since."""
@@ -113,7 +113,10 @@ def test_what_comes_next_is_what_the_database_says_and_not_what_the_process_reme
     payment.intake.take(records[:11])
     restored = replace(home, path=tmp_path / "restored")
     payment._service.database = payment_service(restored.known_settings).database
-    payment.intake.take(records[11:])
+    with pytest.raises(StoreBehind, match=r"stands at offset 0 of orders\[0\], and .* 11: it was"):
+        payment.intake.take(records[11:])
+    assert decided(restored) == []
+    worker(restored.known_settings, "payment").intake.take(records[11:])
     assert decided(restored) == [order.order_id for order in orders]
 
 
