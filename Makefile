@@ -4,8 +4,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Most tests wait much of the time: two processes take little more than half as long as one.
-IN_TWO := -n 2 --dist loadscope --no-loadscope-reorder
+# Short tests wait half of the time, so three processes keep two cores busy; long ones fill them.
+BY_FILE := --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test test-full test-stack lint format bench faults sbom licences wheel clean
 .DEFAULT_GOAL := demo
@@ -28,12 +28,12 @@ demo: $(VENV)/run.stamp
 
 # What a commit should pass, in some minutes.
 test: $(VENV)/test.stamp lint
-	$(BIN)/python -m pytest $(IN_TWO) -m "not slow"
+	$(BIN)/python -m pytest -n 3 $(BY_FILE) -m "not slow"
 
 # All other tests: whole runs, the browser, the stack, faults. With FULL=1 by all 69,659 orders in
 # every style and a hundred kills, which takes far longer.
 test-full: $(VENV)/test.stamp
-	$(BIN)/python -m pytest $(IN_TWO) -m slow
+	$(BIN)/python -m pytest -n 2 $(BY_FILE) -m slow
 
 # compose.yaml's services as processes, on Postgres, with certificates, passwords and rights.
 test-stack: $(VENV)/test.stamp
