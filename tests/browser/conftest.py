@@ -39,6 +39,9 @@ CHROMIUM_FLAGS = [
 # A page may be slow where other tests keep the processors busy; whatever is right comes sooner.
 expect.set_options(timeout=30_000)
 
+LONGEST_MILLISECONDS = 90_000
+"""How long a page may take for what is asked of it."""
+
 COMMAND = (sys.executable, "-m", "cli.start", "dashboard")
 SCREENSHOTS = Path(__file__).parents[2] / "test-output"
 
@@ -149,6 +152,8 @@ def open_page(
             viewport={"width": width, "height": height}, color_scheme=scheme
         )
         contexts.append(context)
+        # A busy machine is no fault of a page's.
+        context.set_default_timeout(LONGEST_MILLISECONDS)
         context.on("request", lambda request: asked.add(request.url))
         page = context.new_page()
         page.on("websocket", lambda socket: asked.add(socket.url))
