@@ -156,7 +156,7 @@ def test_a_service_that_loses_a_right_ends_and_says_which_and_loses_nothing(
         again = stack.of(service).shop("run", service)
     stack.start(service)
     assert code in (1, EXIT_FAILED, EXIT_DENIED)
-    assert "Traceback" not in last
+    assert "Traceback" not in last, last
     assert again.returncode == 1
     assert f"can't work as {service}" in again.stderr
     for told in (last, again.stderr):

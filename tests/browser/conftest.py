@@ -87,7 +87,7 @@ def running_dashboard(
         yield Dashboard(process, found[0])
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
         if process.stdout is not None:
             process.stdout.close()
 
