@@ -21,15 +21,13 @@ from cli.settings import Settings
 from event_log.sqlite import look_into
 from tests.live_topics import delete
 from tests.ports import free_port
+from tests.programs import MISSING_FAILS
 from tests.warm import POSSIBLE, Warm
 from transport.local_broker import LocalBroker
 from transport.topic_lives import TopicsView
 from transport.topics import ALL_TOPICS
 
 ROOT = Path(__file__).parents[1]
-MISSING_FAILS = "TESTS_MISSING_FAILS"
-"""The variable that is set where a program that isn't there is a failure."""
-
 ODD_NAME = "-home%20of?x=1&y#z;:,'\"`\\\\${env:HOME}{conf.name}%p[b]*:a:~Zoë\n "
 """What a file system takes: characters that addresses, shells, Java and formats read otherwise."""
 

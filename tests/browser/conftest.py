@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,9 +22,9 @@ from playwright.sync_api import (
 )
 
 from tests.browser.small_log import SmallLog
-from tests.conftest import MISSING_FAILS
 from tests.expected import Purchase, purchases
 from tests.ports import free_port
+from tests.programs import program
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -108,11 +107,10 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        if os.environ.get(MISSING_FAILS):
-            pytest.fail("CI is set, and there is no chromium to look at the page with")
-        pytest.skip("there is no chromium here; Debian has it in the package of that name")
+    path = program(
+        "chromium",
+        "there is no chromium here; Debian has it in the package of that name",
+    )
     opened = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
     yield opened
     opened.close()

@@ -2,16 +2,14 @@
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.conftest import MISSING_FAILS, ROOT
+from tests.conftest import ROOT
+from tests.programs import program
 from tests.waiting import wait_for
 
 BASE_PATH = "/shop/finance"
@@ -65,15 +63,9 @@ def documented() -> list[str]:
     return re.findall(r"^```nginx\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def program() -> str:
-    """Where nginx is; without it the test is skipped, and in CI that is a failure."""
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        reason = "there is no nginx here to be the proxy; .ci/install-nginx brings it"
-        if os.environ.get(MISSING_FAILS):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+def nginx() -> str:
+    """Where nginx is."""
+    return program("nginx", "there is no nginx here to be the proxy; .ci/install-nginx brings it")
 
 
 @contextmanager
@@ -92,7 +84,7 @@ def running_nginx(folder: Path, port: int, dashboard: int) -> Iterator[Nginx]:
     )
     # As root it would give its workers to a user who may not enter the folder.
     user = ["user root;"] if os.geteuid() == 0 else []
-    command = [program(), "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
+    command = [nginx(), "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
     process = subprocess.Popen([*command, "-g", " ".join(["daemon off;", *user])])
     made = Nginx(port, folder)
     try:

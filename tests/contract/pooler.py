@@ -1,6 +1,5 @@
 """A PgBouncer in front of a Postgres server."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import pytest
 
-from tests.conftest import MISSING_FAILS
 from tests.contract.server import PostgresServer
 from tests.ports import free_port
+from tests.programs import program
 from tests.waiting import wait_for
 
 _CONFIG = """
@@ -28,15 +26,11 @@ pool_mode = {mode}
 """
 
 
-def program() -> str:
-    """Where PgBouncer is; without it the test is skipped, and in CI that is a failure."""
-    found = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        reason = "there is no pgbouncer here to be the pooler; .ci/install-pgbouncer brings it"
-        if os.environ.get(MISSING_FAILS):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+def pgbouncer() -> str:
+    """Where PgBouncer is."""
+    return program(
+        "pgbouncer", "there is no pgbouncer here to be the pooler; .ci/install-pgbouncer brings it"
+    )
 
 
 @contextmanager
@@ -50,7 +44,7 @@ def pooler(server: PostgresServer, folder: Path, mode: str, more: str = "") -> I
     config.write_text(_CONFIG.format(server=server, port=port, mode=mode, more=more))
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [program(), str(config)],
+            [pgbouncer(), str(config)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

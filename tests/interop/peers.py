@@ -9,10 +9,8 @@ from collections.abc import Iterator, Sequence
 from selectors import EVENT_READ, DefaultSelector
 from typing import NamedTuple
 
-import pytest
-
-from tests.conftest import MISSING_FAILS
 from tests.interop.build import classpath, java, maven
+from tests.programs import missing
 from transport.local_broker.java import java_environment
 
 READY_WITHIN = 60.0
@@ -37,9 +35,7 @@ class Answer(NamedTuple):
 def require_maven() -> None:
     """Skip the test where Maven is missing; in CI that is a failure."""
     if maven() is None:
-        if os.environ.get(MISSING_FAILS):
-            pytest.fail("Maven is missing (no `mvn` on the PATH), and CI must test the Java peers")
-        pytest.skip("Maven is missing (no `mvn` on the PATH), which builds the Java peers")
+        missing("Maven is missing (no `mvn` on the PATH), which builds the Java peers")
 
 
 def command(main: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
