@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -203,12 +203,7 @@ class Database:
             StoreAway: still impossible after a minute, or when the waiting was to end.
             StoreError: impossible for good.
         """
-
-        def attempt() -> Result:
-            with self.transaction() as connection:
-                return work(connection)
-
-        return self._patiently(attempt, "written")
+        return self._carry_out(work, self.transaction, "written")
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which only reads one state of the database; while that is away, try again.
@@ -217,12 +212,19 @@ class Database:
             StoreAway: still impossible after a minute, or when the waiting was to end.
             StoreError: impossible for good.
         """
+        return self._carry_out(work, self.reading, "read")
 
+    def _carry_out(
+        self,
+        work: Callable[[Connection], Result],
+        begin: Callable[[], AbstractContextManager[Connection]],
+        verb: str,
+    ) -> Result:
         def attempt() -> Result:
-            with self.reading() as connection:
+            with begin() as connection:
                 return work(connection)
 
-        return self._patiently(attempt, "read")
+        return self._patiently(attempt, verb)
 
     def _patiently(self, attempt: Callable[[], Result], verb: str) -> Result:
         me = threading.get_ident()

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, select
 from sqlmodel import Field, SQLModel
 
 from domain.errors import IdReused, StoreBehind
-from event_log.database import Int64, UtcTime, table_of
+from event_log.database import Database, Int64, UtcTime, table_of
 from event_log.statements import among, insert_into, insert_or_replace
 from transport.codec import digest
 from transport.records import Delivery
@@ -156,6 +156,30 @@ def advance(connection: Connection, offsets: Mapping[TopicPartition, int], now: 
             for place, offset in offsets.items()
         ],
     )
+
+
+def pass_over(
+    database: Database,
+    ends: Mapping[TopicPartition, int],
+    reached: Mapping[TopicPartition, int],
+) -> None:
+    """Move positions on over offsets without records, in a transaction of its own.
+
+    Args:
+        database: whose positions they are.
+        ends: where they move to.
+        reached: those that the process knows of.
+
+    Raises:
+        StoreBehind: the database has less than `reached`; nothing has changed.
+        StoreError: the database can't be written.
+    """
+
+    def move(connection: Connection) -> None:
+        refuse_behind(database, next_offsets(connection), reached)
+        advance(connection, ends, database.now(connection))
+
+    database.in_transaction(move)
 
 
 def put(connection: Connection, offsets: Mapping[TopicPartition, int], now: datetime) -> None:

@@ -18,10 +18,9 @@ from time import monotonic
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
-from sqlalchemy import Connection
 
 from domain.errors import BrokerError, ContractError, RecordsRefused, StoreAway, StoreError
-from event_log.inbox import advance, next_offsets, refuse_behind
+from event_log.inbox import next_offsets, pass_over, refuse_behind
 from event_log.outbox import Publishes, Relay
 from request_reply.partitions import KnowsPartitions, Partitions
 from request_reply.requests import (
@@ -217,12 +216,7 @@ class Responder:
         if not passed:
             return
         self._until_same(stop)
-
-        def move(connection: Connection) -> None:
-            refuse_behind(self._database, next_offsets(connection), self._reached)
-            advance(connection, passed, self._database.now(connection))
-
-        self._database.in_transaction(move)
+        pass_over(self._database, passed, self._reached)
         self._reached |= passed
 
     @contextmanager

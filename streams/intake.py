@@ -12,10 +12,8 @@ from contextlib import closing
 from functools import partial
 from time import monotonic
 
-from sqlalchemy import Connection
-
 from domain.errors import BrokerError
-from event_log.inbox import advance, next_offsets, refuse_behind
+from event_log.inbox import next_offsets, pass_over, refuse_behind
 from services.batch import Service, Spent, handle_batch
 from services.topic_lives import TopicLives
 from streams.missing import missing_records
@@ -190,13 +188,7 @@ class Intake:
         if self._next(place) >= end:
             return
         self._lives.wait_until_same(self._stopping, watched=True)
-        database = self._service.database
-
-        def move(connection: Connection) -> None:
-            refuse_behind(database, next_offsets(connection), self._expected)
-            advance(connection, {place: end}, database.now(connection))
-
-        database.in_transaction(move)
+        pass_over(self._service.database, {place: end}, self._expected)
         self._expected[place] = end
 
 

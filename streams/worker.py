@@ -210,7 +210,7 @@ class Worker:
         twice, and what is read so is taken from the client's share.
         """
         loop = asyncio.get_running_loop()
-        handled = await loop.run_in_executor(None, self._handled)
+        handled = await loop.run_in_executor(None, self._service.database.read, next_offsets)
         found = []
         for place in assigned:
             # It may have been taken away from this process meanwhile.
@@ -219,10 +219,6 @@ class Worker:
                 if (position or 0) > handled.get(place, 0):
                     found.append(place)
         return found
-
-    def _handled(self) -> dict[TopicPartition, int]:
-        with self._service.database.reading() as connection:
-            return next_offsets(connection)
 
     async def _take_what_was_passed_over(self) -> None:
         """Read at once what Faust's client can't read: it won't come by itself."""

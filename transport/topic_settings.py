@@ -1,6 +1,7 @@
 """Topics that somebody else made, or changed: refused where their settings can lose records."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException
@@ -10,11 +11,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigEntry,
     ConfigResource,
 )
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from domain.errors import UnsafeTopic
 from domain.topic_settings import unsafe
 from transport.clients import admin_client
+from transport.retrying import until_it_works
 from transport.servers import Servers
 from transport.topics import is_unknown, topic_config
 from transport.trouble import Tried, trouble
@@ -120,13 +121,12 @@ def _settings(servers: Servers, topics: Iterable[str]) -> dict[str, dict[str, st
     if not asked:
         return {}
     # Of several brokers one may not have heard yet of a topic that another one just made.
-    retrying = Retrying(
-        retry=retry_if_exception(lambda error: is_unknown(error.__cause__)),
-        wait=wait_fixed(0.1),
-        stop=stop_after_delay(TIMEOUT_SECONDS),
-        reraise=True,
+    return until_it_works(
+        partial(_described, servers, admin_client(servers), asked),
+        "a topic is not known to all brokers",
+        lambda error: is_unknown(error.__cause__),
+        within=TIMEOUT_SECONDS,
     )
-    return retrying(_described, servers, admin_client(servers), asked)
 
 
 def _described(
