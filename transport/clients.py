@@ -49,7 +49,13 @@ PUBLISH_TIMEOUT_SECONDS = 120.0
 
 def admin_client(servers: Servers) -> AdminClient:
     """A client that asks about and creates topics."""
-    settings: dict[str, Any] = {**client_settings(servers), "logger": _client_log}
+    settings: dict[str, Any] = {
+        **client_settings(servers),
+        "logger": _client_log,
+        # librdkafka (2.16) connects by need, and for an admin request that waits for a dead broker
+        # it then tries without a pause, on a whole core; it waits between tries where it doesn't.
+        "enable.sparse.connections": False,
+    }
     return AdminClient(settings)
 
 

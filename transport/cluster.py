@@ -1,6 +1,7 @@
 """A look at the cluster: where topics end, who reads them, and what waits to be read."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from confluent_kafka.admin import ConfigResource, OffsetSpec  # type: ignore[att
 
 from domain.errors import BrokerError
 from domain.progress import Standing
+from transport.asking import answers
 from transport.clients import admin_client
 from transport.servers import Servers
 from transport.topics import TopicPartition, partitions_of
@@ -80,14 +82,17 @@ class ClusterView:
             if not places:
                 return {}
             latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-            answers = self._admin.list_offsets(
-                dict.fromkeys(places, latest),
-                isolation_level=level,
-                request_timeout=self._timeout,
+            wanted = dict.fromkeys(places, latest)
+            found = answers(
+                self._admin,
+                self._timeout,
+                lambda seconds: self._admin.list_offsets(
+                    wanted, isolation_level=level, request_timeout=seconds
+                ),
             )
             return {
-                TopicPartition(place.topic, place.partition): answer.result(self._timeout).offset
-                for place, answer in answers.items()
+                TopicPartition(place.topic, place.partition): answer.result().offset
+                for place, answer in found.items()
             }
         except (KafkaException, TimeoutError) as error:
             tried = Tried("DESCRIBE", ", ".join(topics))
@@ -103,10 +108,14 @@ class ClusterView:
         if not asked:
             return {}
         try:
-            answers = self._admin.describe_configs(asked, request_timeout=self._timeout)
+            found = answers(
+                self._admin,
+                self._timeout,
+                lambda seconds: self._admin.describe_configs(asked, request_timeout=seconds),
+            )
             return {
-                each.name: int(answer.result(self._timeout)["max.message.bytes"].value)
-                for each, answer in answers.items()
+                str(each.name): int(answer.result()["max.message.bytes"].value)
+                for each, answer in found.items()
             }
         except (KafkaException, TimeoutError) as error:
             tried = Tried("DESCRIBE_CONFIGS", ", ".join(each.name for each in asked))
@@ -118,17 +127,22 @@ class ClusterView:
         Raises:
             BrokerError: the broker doesn't say in time.
         """
+        asked = list(names)
         try:
-            answers = self._admin.describe_consumer_groups(
-                list(names), request_timeout=self._timeout
+            described = answers(
+                self._admin,
+                self._timeout,
+                lambda seconds: self._admin.describe_consumer_groups(
+                    asked, request_timeout=seconds
+                ),
             )
         except (KafkaException, TimeoutError) as error:
             raise self._silent("does not say who reads its topics", error) from error
         found = {}
-        for name, answer in answers.items():
+        for name, answer in described.items():
             try:
-                found[name] = _group(answer, self._timeout)
-            except (KafkaException, TimeoutError) as error:
+                found[name] = _group(answer)
+            except KafkaException as error:
                 tried = Tried("DESCRIBE", name)
                 raise self._silent("does not say who reads its topics", error, tried) from error
         return found
@@ -157,9 +171,9 @@ class ClusterView:
         return trouble(self._servers, f"the broker at {self._servers} {what}", error, tried)
 
 
-def _group(answer: Any, timeout: float) -> Group:
+def _group(answer: "Future[Any]") -> Group:
     try:
-        found = answer.result(timeout)
+        found = answer.result()
     except KafkaException as error:
         if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
             raise

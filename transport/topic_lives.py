@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from domain.errors import BrokerError
 from domain.topic_life import Kept
+from transport.asking import answers
 from transport.clients import admin_client
 from transport.servers import Servers
-from transport.topics import TopicPartition
+from transport.topics import TopicPartition, is_unknown
 from transport.trouble import Tried, trouble
 
 
@@ -77,25 +78,34 @@ class TopicsView:
         names = list(dict.fromkeys(topics))
         if not names:
             return {}
-        found = {}
-        answers = self._admin.describe_topics(TopicCollection(names), request_timeout=self._timeout)
-        for name, answer in answers.items():
-            try:
-                found[name] = answer.result(self._timeout)
-            except (KafkaException, TimeoutError) as error:
-                code = error.args[0].code() if isinstance(error, KafkaException) else None
-                if code != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    what = f"the broker at {self._servers} does not say which topic {name} is"
-                    raise trouble(self._servers, what, error, Tried("DESCRIBE", name)) from error
+        found, name = {}, ", ".join(names)
+        try:
+            asked = answers(
+                self._admin,
+                self._timeout,
+                lambda seconds: self._admin.describe_topics(
+                    TopicCollection(names), request_timeout=seconds
+                ),
+            )
+            for name, answer in asked.items():
+                if not is_unknown(answer.exception()):
+                    found[name] = answer.result()
+        except (KafkaException, TimeoutError) as error:
+            what = f"the broker at {self._servers} does not say which topic {name} is"
+            raise trouble(self._servers, what, error, Tried("DESCRIBE", name)) from error
         return found
 
     def _offsets(self, places: Iterable[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
         asked = {KafkaTopicPartition(*place): spec for place in places}
         try:
-            answers = self._admin.list_offsets(asked, request_timeout=self._timeout)
+            found = answers(
+                self._admin,
+                self._timeout,
+                lambda seconds: self._admin.list_offsets(asked, request_timeout=seconds),
+            )
             return {
-                TopicPartition(place.topic, place.partition): answer.result(self._timeout).offset
-                for place, answer in answers.items()
+                TopicPartition(place.topic, place.partition): answer.result().offset
+                for place, answer in found.items()
             }
         except (KafkaException, TimeoutError) as error:
             topics = ", ".join(sorted({place.topic for place in asked}))

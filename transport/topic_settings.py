@@ -1,12 +1,10 @@
 """Topics that somebody else made, or changed: refused where their settings can lose records."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -14,10 +12,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from domain.errors import UnsafeTopic
 from domain.topic_settings import unsafe
+from transport.asking import answers
 from transport.clients import admin_client
-from transport.retrying import until_it_works
 from transport.servers import Servers
-from transport.topics import is_unknown, topic_config
+from transport.topics import topic_config
 from transport.trouble import Tried, trouble
 
 TIMEOUT_SECONDS = 10.0
@@ -120,29 +118,24 @@ def _settings(servers: Servers, topics: Iterable[str]) -> dict[str, dict[str, st
     asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
     if not asked:
         return {}
-    # Of several brokers one may not have heard yet of a topic that another one just made.
-    return until_it_works(
-        partial(_described, servers, admin_client(servers), asked),
-        "a topic is not known to all brokers",
-        lambda error: is_unknown(error.__cause__),
-        within=TIMEOUT_SECONDS,
-    )
-
-
-def _described(
-    servers: Servers, admin: AdminClient, asked: list[ConfigResource]
-) -> dict[str, dict[str, str]]:
-    found = {}
-    answers = admin.describe_configs(asked, request_timeout=TIMEOUT_SECONDS)
-    for each, answer in answers.items():
-        try:
-            entries = answer.result(TIMEOUT_SECONDS)
-        except (KafkaException, TimeoutError) as error:
-            what = f"the broker at {servers} does not say how topic {each.name} keeps its records"
-            raise trouble(
-                servers, what, error, Tried("DESCRIBE_CONFIGS", str(each.name))
-            ) from error
-        found[str(each.name)] = {
-            name: str(entry.value) for name, entry in entries.items() if entry.value is not None
-        }
+    admin = admin_client(servers)
+    found, topic = {}, ", ".join(str(each.name) for each in asked)
+    try:
+        described = answers(
+            admin,
+            TIMEOUT_SECONDS,
+            lambda seconds: admin.describe_configs(asked, request_timeout=seconds),
+            # Of several brokers one may not have heard yet of a topic that another one just made.
+            passing=[KafkaError.UNKNOWN_TOPIC_OR_PART],
+        )
+        for each, answer in described.items():
+            topic = str(each.name)
+            found[topic] = {
+                name: str(entry.value)
+                for name, entry in answer.result().items()
+                if entry.value is not None
+            }
+    except (KafkaException, TimeoutError) as error:
+        what = f"the broker at {servers} does not say how topic {topic} keeps its records"
+        raise trouble(servers, what, error, Tried("DESCRIBE_CONFIGS", topic)) from error
     return found
