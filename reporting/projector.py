@@ -216,13 +216,14 @@ def take_in(
     left_out = _left_out(projections, again)
     # The foremost first: what is behind must not hold them up.
     for place in sorted(places(projections, views), reverse=True):
-        began = time()
         try:
             events = read_told(log, place.position, BATCH, left_out)
         except Unreadable as error:
             stop = error
             continue
         if events:
+            # Not before they were read: an event that comes meanwhile begins before its telling.
+            began = time()
             taken = projections.in_transaction(partial(_take_and_note, views, events, note))
             moved = True
             if telling is not None:
