@@ -124,6 +124,7 @@ def by_tab_key(page: Page) -> tuple[list[str], list[str], list[str]]:
     reached, unmarked = [], []
     for _ in range(2 * len(controls)):
         page.keyboard.press("Tab")
+        page.evaluate(_STILL)
         number, is_marked = page.evaluate(_FOCUSED)
         if number < 0:
             continue

@@ -147,6 +147,7 @@ def test_the_demo_its_pages_and_the_commands_beside_it(
             state = page.get_by_test_id("stApp")
             expect(state).to_have_attribute("data-test-script-state", "notRunning")
             expect(page.get_by_test_id("stException")).to_have_count(0)
+        page.close()
     finally:
         demo.send_signal(signal.SIGINT)
         ended = demo.wait(60)
