@@ -5,13 +5,20 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # What is run is installed apart, without pip, so that it can be copied as it is.
 RUN python -m venv --without-pip /opt/shop
 
-# Before the code, so that a change there doesn't install everything again.
-COPY requirements/run.txt /tmp/run.txt
-RUN pip --python /opt/shop/bin/python install --no-cache-dir --require-hashes -r /tmp/run.txt
+# Before the code, so that a change there doesn't install everything again. faust-streaming has no
+# wheel for arm64: it is built by what is pinned, without a compiler.
+COPY requirements/build.txt requirements/image.txt /tmp/
+RUN pip --python /opt/shop/bin/python install --no-cache-dir --require-hashes -r /tmp/build.txt \
+    && pip --python /opt/shop/bin/python install --no-cache-dir --require-hashes --no-build-isolation -r /tmp/image.txt
 
 WORKDIR /src
 COPY . .
-RUN pip --python /opt/shop/bin/python install --no-cache-dir --no-deps --no-build-isolation .
+# Other packages' tests and headers take room. Whatever umask the checkout was made with, the user
+# below can read what came from there.
+RUN pip --python /opt/shop/bin/python install --no-cache-dir --no-deps --no-build-isolation . \
+    && pip --python /opt/shop/bin/python uninstall --yes setuptools-scm vcs-versioning wheel \
+    && find /opt/shop/lib/*/site-packages -type d \( -name tests -o -name include \) -prune -exec rm -r {} + \
+    && chmod -R a+rX /opt/shop data
 
 
 FROM python:3.11-slim
@@ -23,7 +30,7 @@ RUN useradd --create-home --uid 10001 shop && install -d -o shop -g shop /secret
 
 COPY --from=build /opt/shop /opt/shop
 WORKDIR /app
-COPY data data
+COPY --from=build /src/data data
 # By number, for whoever starts it checks that it isn't root, and doesn't know the image's names.
 USER 10001:10001
 CMD ["shop", "--help"]

@@ -7,7 +7,7 @@ from supply_chain.installed import NOTED, ROOT, Part, jars, packages
 
 PAGE = ROOT / "docs" / "licences.md"
 
-_OWN = "order-to-revenue:local"
+_OWN = ("order-to-revenue:local", "order-to-revenue-kafka:local")
 
 _HEAD = """\
 # Licences, and what is installed for running
@@ -70,13 +70,13 @@ def page() -> str:
 
 def images() -> list[tuple[str, str]]:
     """The images that others made: what each is called, and in which file."""
-    files = (ROOT / "Dockerfile", *ROOT.glob("compose*.yaml"))
+    files = (ROOT / "Dockerfile", *ROOT.glob("deploy/*/Dockerfile"), *ROOT.glob("compose*.yaml"))
     found = {
         (name, file.name)
         for file in files
         for name in re.findall(r"^(?:FROM|\s+image:) (\S+)", file.read_text(), re.MULTILINE)
     }
-    return sorted((name, file) for name, file in found if name != _OWN)
+    return sorted((name, file) for name, file in found if name not in _OWN)
 
 
 def _line(image: tuple[str, str]) -> str:

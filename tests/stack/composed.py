@@ -147,6 +147,8 @@ class Composed:
         said = {
             key: self._text(name, str(value))
             for key, value in self.services[name].get("environment", {}).items()
+            # Without a value it is what compose finds in the caller's environment: `more` here.
+            if value is not None
         }
         return {**base, "PYTHONUNBUFFERED": "1", **said, **self.more, **self._image(name).variables}
 
@@ -243,17 +245,20 @@ class Composed:
             # Below it nothing is made: no engine would, and a service would not start.
             source.mkdir(parents=True, exist_ok=True)
         found["/tmp"].mkdir(parents=True, exist_ok=True)  # noqa: S108
-        for config in self.services[name].get("configs", ()):
-            found[config["target"]] = self._config(name, config, found)
         (self.folder / "logs").mkdir(exist_ok=True)
-        return {target: str(path) for target, path in found.items()}
+        known = {target: str(path) for target, path in found.items()}
+        if self._image(name).files:
+            known["/etc/shop"] = str(self._files(name, known))
+        return known
 
-    def _config(self, name: str, config: Mapping[str, str], mounts: Mapping[str, Path]) -> Path:
-        target = self.folder / "configs" / name / Path(config["target"]).name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        text = (ROOT / self.config["configs"][config["source"]]["file"]).read_text()
-        known = {key: str(path) for key, path in mounts.items()}
-        target.write_text(self.place.localized(text, name, known))
+    def _files(self, name: str, mounts: Mapping[str, str]) -> Path:
+        """The files that an image of ours has at /etc/shop, as they must be on this machine."""
+        target = self.folder / "files" / name
+        target.mkdir(parents=True)
+        source = ROOT / self._image(name).files
+        for file in sorted({*source.iterdir()} - {source / "Dockerfile"}):
+            text = self.place.localized(file.read_text(), name, mounts)
+            (target / file.name).write_text(text)
         return target
 
 

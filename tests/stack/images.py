@@ -64,6 +64,8 @@ class Image:
     kill: ClassVar[int] = signal.SIGKILL
     variables: ClassVar[Mapping[str, str]] = {}
     user: ClassVar[Mapping[str, Any]] = {}
+    files: ClassVar[str] = ""
+    """The folder of what it has at /etc/shop."""
 
     def __init__(self, composed: Any, name: str) -> None:
         self.composed = composed
@@ -75,6 +77,8 @@ class Image:
 
 class Kafka(Image):
     """Kafka's own start scripts, over the project's jars."""
+
+    files = "deploy/kafka"
 
     def command(self, words: Sequence[str]) -> Sequence[str]:
         folder = self.composed.place.kafka_programs
@@ -166,6 +170,6 @@ class Postgres(Image):
 
 IMAGES: Mapping[str, type[Image]] = {
     "order-to-revenue": Image,
-    "apache/kafka": Kafka,
+    "order-to-revenue-kafka": Kafka,
     "postgres": Postgres,
 }

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +96,7 @@ def test_the_bill_has_every_package_and_jar_with_its_sums(bill) -> None:
     assert found.keys() == wanted.keys()
 
 
-@pytest.mark.parametrize("file", ["run.in", "run.txt", "test.in", "test.txt"])
+@pytest.mark.parametrize("file", sorted(path.name for path in REQUIREMENTS.parent.iterdir()))
 def test_requirements_name_no_registry_and_no_machine(file) -> None:
     assert not ELSEWHERE.search((ROOT / "requirements" / file).read_text())
 
@@ -122,8 +121,8 @@ def test_what_is_looked_for_is_found(line) -> None:
 
 
 def test_all_requirements_are_pinned_and_hashed() -> None:
-    for name in ("run.txt", "test.txt"):
-        text = (ROOT / "requirements" / name).read_text()
+    for file in REQUIREMENTS.parent.glob("*.txt"):
+        text = file.read_text()
         for each in re.sub(r"\\\n", " ", text).splitlines():
             if each and not each.lstrip().startswith("#"):
                 assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+ .*--hash=sha256:\w{64}", each), each
@@ -151,20 +150,27 @@ def test_the_images_steps_install_what_runs_and_nothing_else(tmp_path) -> None:
     context, installed = tmp_path / "src", tmp_path / "shop"
     context.mkdir()
     send_context(context)
-    (context / "requirements" / "run.txt").rename(tmp_path / "run.txt")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "pip").write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n')
+    (programs / "pip").chmod(0o755)
+    (programs / "python").symlink_to(sys.executable)
+    # As a checkout is that was made with umask 077.
+    subprocess.run(["chmod", "-R", "go-rwx", str(context)], check=True)
     for step in build_steps():
         instruction, _, command = step.partition(" ")
         if instruction == "RUN":
             for theirs, ours in (
                 (BUILT_FROM, str(installed)),
-                ("/tmp/run.txt", str(tmp_path / "run.txt")),  # noqa: S108 the image's own
+                ("/tmp/", f"{context}/requirements/"),  # noqa: S108 the image's own
                 ("--no-cache-dir ", ""),  # What was downloaded before will do here.
             ):
                 command = command.replace(theirs, ours)
+            path = f"{programs}{os.pathsep}{os.environ['PATH']}"
             subprocess.run(
-                [sys.executable, "-m", *shlex.split(command.removeprefix("python -m "))],
+                ["sh", "-ec", command],
                 cwd=context,
-                env={**os.environ, "PIP_QUIET": "1", "PIP_NO_COMPILE": "1"},
+                env={**os.environ, "PATH": path, "PIP_QUIET": "1", "PIP_NO_COMPILE": "1"},
                 check=True,
             )
 
@@ -190,10 +196,14 @@ def test_the_images_steps_install_what_runs_and_nothing_else(tmp_path) -> None:
     )
     count, names = json.loads(run_there("python", "-c", read))
     assert count == len(recorded_jars())
-    pins = re.findall(r"^([\w.-]+)==", REQUIREMENTS.read_text(), re.MULTILINE)
+    required = REQUIREMENTS.with_name("image.txt").read_text()
+    pins = re.findall(r"^([\w.-]+)==", required, re.MULTILINE)
     plain = [re.sub(r"[-_.]+", "-", name).lower() for name in (*pins, "order-to-revenue")]
     assert sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names) == sorted(plain)
     (packages,) = installed.glob("lib/python3*/site-packages")
+    files = [path for path in packages.rglob("*") if not path.is_symlink()]
+    assert not [path for path in files if not path.stat().st_mode & 0o004]
+    assert not [path for path in files if path.name in ("tests", "include") and path.is_dir()]
     assert not {*ROOMS, "data", "tests", "benchmarks", "supply_chain", "pip"} & {
         path.name for path in packages.iterdir()
     }

