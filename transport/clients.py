@@ -127,7 +127,8 @@ class Publisher:
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._producer = _publishing(servers)
+        # Made where it is needed: it asks at once whether it may write, and a refusal is for good.
+        self._producer: Producer | None = None
 
     def publish(self, records: "Sequence[Outgoing]") -> None:
         """Send `records` and wait until the brokers have them all.
@@ -154,12 +155,20 @@ class Publisher:
         """Send, and say which were refused for good; they are numbered from `first` on."""
         failed: dict[int, KafkaError] = {}
         arrived: set[int] = set()
+        if self._producer is None:
+            self._producer = _publishing(self._servers)
         for index, record in enumerate(records, first):
             try:
-                self._produce(record, partial(_note, failed, arrived, index))
+                _produce(self._producer, record, partial(_note, failed, arrived, index))
             except KafkaException as error:
                 failed[index] = error.args[0]
-        waiting = self._producer.flush(PUBLISH_TIMEOUT_SECONDS + 10)
+        try:
+            waiting = self._producer.flush(PUBLISH_TIMEOUT_SECONDS + 10)
+        except KafkaException as error:
+            # A refusal for good, which no record has been told yet.
+            unsaid = {*range(first, first + len(records))} - arrived
+            failed |= dict.fromkeys(unsaid - failed.keys(), error.args[0])
+            waiting = 0
         passing = {index: each for index, each in failed.items() if each.code() not in _FOR_GOOD}
         if passing:
             # A denial is the reason, whatever else became of the records beside it.
@@ -178,29 +187,30 @@ class Publisher:
         missed.arrived = frozenset(arrived)
         raise missed
 
-    def _produce(
-        self, record: "Outgoing", told: Callable[[KafkaError | None, Message], None]
-    ) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    record.topic,
-                    value=record.body,
-                    key=record.key,
-                    headers=list(record.headers),
-                    partition=-1 if record.partition is None else record.partition,
-                    on_delivery=told,
-                )
-            except BufferError:
-                self._producer.poll(0.1)
-            else:
-                return
-
     def _trouble(self, topic: str, error: KafkaError, what: str) -> BrokerError:
         if error.fatal() or error.code() == KafkaError._FATAL or is_denial(error):
             # It would refuse from now on, also what is allowed meanwhile; another sends it again.
-            self._producer = _publishing(self._servers)
+            self._producer = None
         return trouble(self._servers, f"topic {topic}: {what}", error, Tried("WRITE", topic))
+
+
+def _produce(
+    producer: Producer, record: "Outgoing", told: Callable[[KafkaError | None, Message], None]
+) -> None:
+    while True:
+        try:
+            producer.produce(
+                record.topic,
+                value=record.body,
+                key=record.key,
+                headers=list(record.headers),
+                partition=-1 if record.partition is None else record.partition,
+                on_delivery=told,
+            )
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
 
 
 def _note(
