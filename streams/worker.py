@@ -39,7 +39,6 @@ from transport.cluster import ClusterView
 from transport.local_broker.interrupts import Interrupts
 from transport.records import Record
 from transport.servers import Servers
-from transport.throttling import throttled
 from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
@@ -79,7 +78,8 @@ class Worker:
         self._relay = relay
         self._lives = lives
         self._cluster = ClusterView(settings.bootstrap_servers)
-        self._took_at = 0.0
+        self._took_at = float("-inf")
+        """When records were taken last (seconds); for ever from now while they are."""
         self._stopping = threading.Event()
         service.database.be_patient(self._stopping)
         # One thread: batches of a service follow one another; the event loop stays free meanwhile.
@@ -166,6 +166,7 @@ class Worker:
         stream.add_processor(hand)
         async for events in stream.noack_take(settings.batch, within=settings.within):
             records = [_record(event.message) for event in events]
+            self._took_at = float("inf")
             try:
                 await loop.run_in_executor(self._thread, self.intake.take, records)
             except Exception:  # noqa: BLE001 whatever it was
@@ -193,21 +194,23 @@ class Worker:
         try:
             # Not by the batches' thread: a broker that is slow to answer must not hold them up.
             ends = await loop.run_in_executor(None, self._cluster.ends, topics)
-            busy = monotonic() - self._took_at < LOOK_EVERY_SECONDS
-            if throttled():
-                assigned = await self._passed_by(assigned)
-            take = partial(self.intake.take_left, assigned, ends, busy=busy)
+            assigned = await self._passed_by(assigned)
+            take = partial(self.intake.take_left, assigned, ends, busy=self._is_busy())
             await loop.run_in_executor(self._thread, take)
         except BrokerError as error:
             _log.info("%s: not known whether records were left: %s", self._service.name, error)
         except Exception:  # noqa: BLE001 whatever it was
             self._give_up("what was left")
 
+    def _is_busy(self) -> bool:
+        """Whether records are being taken, or were a moment ago: Faust may have more of them."""
+        return monotonic() - self._took_at < LOOK_EVERY_SECONDS
+
     async def _passed_by(self, assigned: Sequence[TopicPartition]) -> list[TopicPartition]:
         """The partitions in which Faust's client is beyond what is handled.
 
-        Where the broker makes it wait, others are only late: to read them directly would read them
-        twice, and what is read so is taken from the client's share.
+        What is before it in others is only late: to read it directly would read it twice, and where
+        the broker makes the client wait, by a quota, it would be taken from the client's share.
         """
         loop = asyncio.get_running_loop()
         handled = await loop.run_in_executor(None, self._service.database.read, next_offsets)
