@@ -77,7 +77,7 @@ def until_it_works(
             if monotonic() - _said.get(what, float("-inf")) < SAID_AGAIN_SECONDS:
                 return
             _said[what] = monotonic()
-        _log.warning("%s, trying again: %s", what, error)
+        _log.warning("%s, trying again: %s", what, str(error) or type(error).__name__)
 
     attempts = Retrying(
         retry=retry_if_exception(passes),
