@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -28,6 +29,14 @@ from transport.topic_lives import TopicsView
 from transport.topics import ALL_TOPICS
 
 ROOT = Path(__file__).parents[1]
+
+# Under nohup or in the background signals are ignored, and so by all that tests start.
+for _number, _usual in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _usual)
 ODD_NAME = "-home%20of?x=1&y#z;:,'\"`\\\\${env:HOME}{conf.name}%p[b]*:a:~Zoë\n "
 """What a file system takes: characters that addresses, shells, Java and formats read otherwise."""
 

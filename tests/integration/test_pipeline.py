@@ -15,7 +15,7 @@ from transport.reading import messages_between
 from transport.servers import Servers
 from transport.topics import TopicPartition
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(960)]
 
 
 def records(servers: Servers, topic: str) -> list[Any]:
@@ -46,7 +46,8 @@ def expect(found: dict[str, Any], orders: list[expected.Purchase], **accounts: A
 
 @pytest.fixture(scope="module")
 def done_home(module_home: Home) -> Home:
-    done = module_home.shop("demo")
+    # All orders: beside other tests it takes as long as the machine needs.
+    done = module_home.shop("demo", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     for figure in ("67,425", "2,344,881.33", "735", "772", "727", "69,659", "2,500,315.63"):
         assert figure in done.stdout
