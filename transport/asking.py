@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from time import monotonic
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -57,12 +58,16 @@ def answers(
         KafkaException: an answer was to the end that a broker is gone, or none came in time.
         TimeoutError: none came in time.
     """
-    seconds = timeout / _FIRST_PART
+    part, over = timeout / _FIRST_PART, monotonic() + timeout
     may_pass = {*_PASSING, *passing}
 
+    def seconds() -> float:
+        return max(0.1, min(part, over - monotonic()))
+
     def attempt() -> Mapping[Asked, "Future[Answer]"]:
-        nonlocal seconds
-        within, seconds = seconds, min(2 * seconds, timeout)
+        nonlocal part
+        within = seconds()
+        part *= 2
         found = ask(within)
         for answer in found.values():
             if (error := answer.exception(within)) and is_passing(error):
@@ -76,7 +81,7 @@ def answers(
 
     def renew() -> None:
         with suppress(KafkaException):
-            admin.list_topics(timeout=seconds)
+            admin.list_topics(timeout=seconds())
 
     what = "a broker that should answer is gone"
     return until_it_works(attempt, what, is_passing, within=timeout, met=renew)

@@ -18,6 +18,7 @@ from tests.browser.conftest import SCREENSHOTS, Dashboard, running_dashboard
 from tests.browser.small_log import SmallLog
 from tests.conftest import Home
 from tests.expected import Purchase
+from tests.waiting import wait_for
 from transport.envelope import format_time
 from transport.letters import DeadLetter, Failure
 
@@ -179,8 +180,9 @@ def test_a_log_that_was_changed_fails_with_its_position(page, home) -> None:
         try:
             prove(page)
             expect(page.get_by_text("It fails: chain")).to_be_visible(timeout=30_000)
+            # The table follows.
+            wait_for(lambda: rows_of(page, "Parts of the proof")[0][1] == "Fails", "what fails")
             said = rows_of(page, "Parts of the proof")[0]
-            assert said[1] == "Fails"
             assert said[3].startswith("fails at position 17: its hash is ")
         finally:
             connection.execute(change, (body,))

@@ -14,11 +14,13 @@ from cli.composition import order_service, publisher
 from cli.place import read_purchases
 from cli.settings import Settings
 from event_log.outbox import Relay
+from request_reply.responder import GROUP
 from services.watchdog import EXIT_STUCK
 from tests import expected
 from tests.conftest import ROOT, Home
 from tests.integration.test_styles import running, settings_of
 from tests.waiting import wait_for
+from transport.cluster import ClusterView
 
 pytestmark = pytest.mark.slow
 
@@ -127,6 +129,9 @@ def test_a_responder_whose_broker_is_away_says_so_and_waits(
     log = tmp_path / "log"
     with logging_to(log, home, "cli.start", "run", "responder") as process:
         wait_for(lambda: home.count("payment", "workers"), "a heartbeat")
+        # What it commits when it begins is waited for as long as it takes.
+        cluster = ClusterView(str(settings.bootstrap_servers))
+        wait_for(lambda: cluster.groups([GROUP])[GROUP].state == "stable", "its partitions")
         assert home.shop("broker", "stop").returncode == 0
         wait_for_log(log, "responder: not known whether it gets on: the broker at", process)
         process.terminate()
