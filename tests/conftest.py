@@ -48,6 +48,7 @@ STARTED_ANEW = (("demo",), ("dashboard",))
 ON_ONE_STACK = ("test_stack.py", "test_operations.py", "test_attacks.py")
 """In the order in which they may be run: what attackers leave behind, operators would look into."""
 LONGEST = (
+    "engine",
     "stack",
     "test_faults.py",
     "test_styles.py",
@@ -107,6 +108,9 @@ class ByFile(LoadScopeScheduling):
 def group_of(path: str) -> str:
     """Which tests are run by the same process, by the path of their file."""
     file = Path(path)
+    if file.parent.name == "engine":
+        # Each starts a stack, which takes all that two cores have: one after the other.
+        return "engine"
     # The faults have a stack of their own.
     return "stack" if file.name in ON_ONE_STACK else file.name
 
