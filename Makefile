@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Short tests wait half of the time, so three processes keep two cores busy; long ones fill them.
 BY_FILE := --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-full test-stack lint format bench faults sbom licences wheel clean
+.PHONY: demo test test-full test-stack test-engine lint format bench faults sbom licences wheel clean
 .DEFAULT_GOAL := demo
 
 # A stamp holds the requirements' sums, so that set-up is done once and again when they change.
@@ -39,6 +39,10 @@ test-full: $(VENV)/test.stamp
 # compose.yaml's services as processes, on Postgres, with certificates, passwords and rights.
 test-stack: $(VENV)/test.stamp
 	$(BIN)/python -m pytest tests/stack
+
+# The same in containers, as root, on an engine that .ci/install-engine fetches.
+test-engine: $(VENV)/test.stamp
+	TEST_ENGINE=1 $(BIN)/python -m pytest tests/engine
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check --no-cache .
