@@ -39,7 +39,7 @@ Answer = TypeVar("Answer")
 def answers(
     admin: AdminClient,
     timeout: float,
-    ask: Callable[[float], Mapping[Asked, "Future[Answer]"]],
+    ask: Callable[..., Mapping[Asked, "Future[Answer]"]],
     passing: Collection[int] = (),
 ) -> Mapping[Asked, "Future[Answer]"]:
     """Ask, and ask again while a broker that should answer is gone; all answers are there then.
@@ -51,7 +51,7 @@ def answers(
     Args:
         admin: the client that asks.
         timeout: seconds for all tries together.
-        ask: asks what may take so many seconds.
+        ask: asks, and takes how many seconds that may last as `request_timeout`.
         passing: codes of errors that may pass here, beside those of brokers that change.
 
     Raises:
@@ -68,7 +68,7 @@ def answers(
         nonlocal part
         within = seconds()
         part *= 2
-        found = ask(within)
+        found = ask(request_timeout=within)
         for answer in found.values():
             if (error := answer.exception(within)) and is_passing(error):
                 raise error

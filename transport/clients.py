@@ -166,8 +166,8 @@ class Publisher:
             waiting = self._producer.flush(PUBLISH_TIMEOUT_SECONDS + 10)
         except KafkaException as error:
             # A refusal for good, which no record has been told yet.
-            unsaid = {*range(first, first + len(records))} - arrived
-            failed |= dict.fromkeys(unsaid - failed.keys(), error.args[0])
+            unsaid = {*range(first, first + len(records))} - arrived - failed.keys()
+            failed |= dict.fromkeys(unsaid, error.args[0])
             waiting = 0
         passing = {index: each for index, each in failed.items() if each.code() not in _FOR_GOOD}
         if passing:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
-from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import ConfigResource, OffsetSpec  # type: ignore[attr-defined]
 
 from domain.errors import BrokerError
@@ -14,7 +14,7 @@ from domain.progress import Standing
 from transport.asking import answers
 from transport.clients import admin_client
 from transport.servers import Servers
-from transport.topics import TopicPartition, partitions_of
+from transport.topics import TopicPartition, offsets_of, partitions_of
 from transport.trouble import Tried, trouble
 from transport.waiting import Waiting
 
@@ -73,27 +73,16 @@ class ClusterView:
     def _ends(self, topics: Iterable[str], level: IsolationLevel) -> dict[TopicPartition, int]:
         topics = tuple(topics)
         known = partitions_of(self._servers, self._admin, topics, self._timeout)
+        places = [
+            TopicPartition(topic, partition)
+            for topic, count in known.items()
+            for partition in range(count)
+        ]
+        if not places:
+            return {}
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         try:
-            places = [
-                KafkaTopicPartition(topic, partition)
-                for topic, count in known.items()
-                for partition in range(count)
-            ]
-            if not places:
-                return {}
-            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-            wanted = dict.fromkeys(places, latest)
-            found = answers(
-                self._admin,
-                self._timeout,
-                lambda seconds: self._admin.list_offsets(
-                    wanted, isolation_level=level, request_timeout=seconds
-                ),
-            )
-            return {
-                TopicPartition(place.topic, place.partition): answer.result().offset
-                for place, answer in found.items()
-            }
+            return offsets_of(self._admin, places, latest, self._timeout, isolation_level=level)
         except (KafkaException, TimeoutError) as error:
             tried = Tried("DESCRIBE", ", ".join(topics))
             raise self._silent("does not say where its topics end", error, tried) from error
@@ -108,11 +97,8 @@ class ClusterView:
         if not asked:
             return {}
         try:
-            found = answers(
-                self._admin,
-                self._timeout,
-                lambda seconds: self._admin.describe_configs(asked, request_timeout=seconds),
-            )
+            ask = partial(self._admin.describe_configs, asked)
+            found = answers(self._admin, self._timeout, ask)
             return {
                 str(each.name): int(answer.result()["max.message.bytes"].value)
                 for each, answer in found.items()
@@ -127,15 +113,9 @@ class ClusterView:
         Raises:
             BrokerError: the broker doesn't say in time.
         """
-        asked = list(names)
+        ask = partial(self._admin.describe_consumer_groups, list(names))
         try:
-            described = answers(
-                self._admin,
-                self._timeout,
-                lambda seconds: self._admin.describe_consumer_groups(
-                    asked, request_timeout=seconds
-                ),
-            )
+            described = answers(self._admin, self._timeout, ask)
         except (KafkaException, TimeoutError) as error:
             raise self._silent("does not say who reads its topics", error) from error
         found = {}

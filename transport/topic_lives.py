@@ -1,10 +1,10 @@
 """Topics as they are now: their ids (KIP-516), and what their partitions have."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from domain.errors import BrokerError
@@ -12,7 +12,7 @@ from domain.topic_life import Kept
 from transport.asking import answers
 from transport.clients import admin_client
 from transport.servers import Servers
-from transport.topics import TopicPartition, is_unknown
+from transport.topics import TopicPartition, is_unknown, offsets_of
 from transport.trouble import Tried, trouble
 
 
@@ -79,15 +79,9 @@ class TopicsView:
         if not names:
             return {}
         found, name = {}, ", ".join(names)
+        ask = partial(self._admin.describe_topics, TopicCollection(names))
         try:
-            asked = answers(
-                self._admin,
-                self._timeout,
-                lambda seconds: self._admin.describe_topics(
-                    TopicCollection(names), request_timeout=seconds
-                ),
-            )
-            for name, answer in asked.items():
+            for name, answer in answers(self._admin, self._timeout, ask).items():
                 if not is_unknown(answer.exception()):
                     found[name] = answer.result()
         except (KafkaException, TimeoutError) as error:
@@ -96,18 +90,9 @@ class TopicsView:
         return found
 
     def _offsets(self, places: Iterable[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
-        asked = {KafkaTopicPartition(*place): spec for place in places}
         try:
-            found = answers(
-                self._admin,
-                self._timeout,
-                lambda seconds: self._admin.list_offsets(asked, request_timeout=seconds),
-            )
-            return {
-                TopicPartition(place.topic, place.partition): answer.result().offset
-                for place, answer in found.items()
-            }
+            return offsets_of(self._admin, places, spec, self._timeout)
         except (KafkaException, TimeoutError) as error:
-            topics = ", ".join(sorted({place.topic for place in asked}))
+            topics = ", ".join(sorted({place.topic for place in places}))
             what = f"the broker at {self._servers} does not say what its topics have"
             raise trouble(self._servers, what, error, Tried("DESCRIBE", topics)) from error

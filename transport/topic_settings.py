@@ -1,6 +1,7 @@
 """Topics that somebody else made, or changed: refused where their settings can lose records."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -124,7 +125,7 @@ def _settings(servers: Servers, topics: Iterable[str]) -> dict[str, dict[str, st
         described = answers(
             admin,
             TIMEOUT_SECONDS,
-            lambda seconds: admin.describe_configs(asked, request_timeout=seconds),
+            partial(admin.describe_configs, asked),
             # Of several brokers one may not have heard yet of a topic that another one just made.
             passing=[KafkaError.UNKNOWN_TOPIC_OR_PART],
         )

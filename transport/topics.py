@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from domain.contracts import (
@@ -19,6 +21,7 @@ from domain.contracts import (
     ShipOrder,
 )
 from domain.errors import BrokerError
+from transport.asking import answers
 from transport.clients import MAX_RECORD_BYTES, admin_client
 from transport.servers import Servers
 from transport.trouble import Tried, trouble
@@ -171,15 +174,32 @@ def partitions_of(
     hidden = [topic for topic in wanted if topic not in found]
     if not hidden:
         return found
-    for topic, answer in admin.describe_topics(
-        TopicCollection(hidden), request_timeout=timeout
-    ).items():
-        try:
-            found[topic] = len(answer.result(timeout).partitions)
-        except (KafkaException, TimeoutError) as error:
-            if not is_unknown(error):
-                raise trouble(servers, what, error, Tried("DESCRIBE", topic)) from error
+    topic = ", ".join(hidden)
+    ask = partial(admin.describe_topics, TopicCollection(hidden))
+    try:
+        for topic, answer in answers(admin, timeout, ask).items():
+            if not is_unknown(answer.exception()):
+                found[topic] = len(answer.result().partitions)
+    except (KafkaException, TimeoutError) as error:
+        raise trouble(servers, what, error, Tried("DESCRIBE", topic)) from error
     return found
+
+
+def offsets_of(
+    admin: AdminClient, places: Iterable[TopicPartition], spec: Any, timeout: float, **options: Any
+) -> dict[TopicPartition, int]:
+    """The offset that a spec (Kafka's `OffsetSpec`) means in each of these partitions.
+
+    Raises:
+        KafkaException: one was refused, or isn't there.
+        TimeoutError: the broker doesn't say within `timeout` seconds.
+    """
+    asked = {KafkaTopicPartition(*place): spec for place in places}
+    found = answers(admin, timeout, partial(admin.list_offsets, asked, **options))
+    return {
+        TopicPartition(place.topic, place.partition): answer.result().offset
+        for place, answer in found.items()
+    }
 
 
 def is_unknown(error: BaseException | None) -> bool:

@@ -52,7 +52,7 @@ def make_bases(engine: Engine, trees: Iterable[Path]) -> None:
     trees = list(trees)
     context = engine.folder / "bases"
     jars = Settings().jars
-    link_files(context / "jars", [*fetch_jars(jars), *fetch_jars(jars, jars=TOOL_JARS)])
+    copy_files(context / "jars", [*fetch_jars(jars), *fetch_jars(jars, jars=TOOL_JARS)])
     for file in OWN.iterdir():
         shutil.copy(file, context)
     named = named_images(trees)
@@ -138,7 +138,7 @@ def text(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def link_files(folder: Path, files: Iterable[Path]) -> None:
+def copy_files(folder: Path, files: Iterable[Path]) -> None:
     """Have files in one folder, by their names."""
     folder.mkdir(parents=True)
     for file in files:
