@@ -64,6 +64,8 @@ _LOOKS: dict[str, Any] = {
 RULES: dict[str, Any] = {
     "server.headless": True,
     "server.fileWatcherType": "none",
+    # Python collects garbage by itself; a full collection after each run was half of a core a page.
+    "runner.postScriptGC": False,
     "server.showEmailPrompt": False,
     "server.enableCORS": True,
     "server.corsAllowedOrigins": [],
