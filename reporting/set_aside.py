@@ -76,10 +76,9 @@ def all_aside(connection: Connection) -> list[SetAside]:
     return [SetAside._make(row) for row in rows]
 
 
-def aside(connection: Connection, until: int | None = None) -> tuple[int, ...]:
-    """The positions of the events that are set aside, at most `until`."""
-    found = connection.scalars(select(_aside.c.position).order_by(_aside.c.position))
-    return tuple(each for each in found if until is None or each <= until)
+def aside(connection: Connection) -> tuple[int, ...]:
+    """The positions of the events that are set aside."""
+    return tuple(connection.scalars(select(_aside.c.position).order_by(_aside.c.position)))
 
 
 def aside_in(projections: Database) -> tuple[int, ...]:

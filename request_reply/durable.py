@@ -38,16 +38,10 @@ class DurableRequests:
     What is kept and what is given up are written by one thread, in the order in which they are.
     """
 
-    def __init__(
-        self,
-        asking: Asking,
-        on_outgoing: Callable[[], None] = lambda: None,
-        require: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, asking: Asking, require: Callable[[], None] = lambda: None) -> None:
         """Keep requests in the database of `asking`.
 
-        `on_outgoing` is called when its outbox fills; `require` before replies are taken, and it
-        raises where they are not to be.
+        `require` is called before replies are taken, and raises where they are not to be.
         """
         self._require = require
         self._asking = asking
@@ -61,7 +55,6 @@ class DurableRequests:
             lambda done: telemetry().placed(*done),
             lambda error: self._ended(error),
         )
-        self._on_outgoing = on_outgoing
 
     def _write(
         self, connection: Connection, items: Sequence[Asked | Sequence[Try]]
@@ -100,8 +93,7 @@ class DurableRequests:
             now=datetime.now(UTC),
             unusable=unusable,
         )
-        if self._asking.database.in_transaction(take):
-            self._on_outgoing()
+        self._asking.database.in_transaction(take)
 
     def give_up(self, tries: Sequence[Try]) -> None:
         """Note soon that the time of these tries is over, and return at once.

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
-from typing import Literal
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
@@ -74,8 +73,8 @@ class RequesterSettings:
     """How a requester asks.
 
     `partition` is its own partition of the reply topic, which no other requester uses at the time;
-    `in_flight` is the most requests that may wait at once, and `when_full` what happens to one
-    more: it waits for room within its timeout, or is refused.
+    `in_flight` is the most requests that may wait at once: one more waits for room within its
+    timeout.
     """
 
     bootstrap_servers: Servers
@@ -83,7 +82,6 @@ class RequesterSettings:
     request_topic: str = "payment.requests"
     reply_topic: str = PAYMENT_REPLIES
     in_flight: int = 1024
-    when_full: Literal["wait", "refuse"] = "wait"
 
 
 class Requester:
@@ -153,8 +151,7 @@ class Requester:
         pending = Pending(message_id_of(AuthorizePayment(order)), timeout, deadline)
         if not self.wait_until_ready(timeout):
             return _settled(self._pending.refusal() or NotSent(f"not ready within {timeout:g} s"))
-        patience = timeout - (monotonic() - began) if self._settings.when_full == "wait" else 0.0
-        if not self._pending.take_slot(patience):
+        if not self._pending.take_slot(timeout - (monotonic() - began)):
             return _settled(self._pending.refusal() or NotSent(self._full()))
         pending.seconds = max(0.0, timeout - (monotonic() - began))
         future, new = self._pending.register(pending)
