@@ -24,7 +24,8 @@ from domain.requests import RequestState
 from event_log.database import Place
 from event_log.outbox import waiting
 from request_reply.correlation import ReturnAddress
-from request_reply.durable import DurableRequests, recover
+from request_reply.durable import DurableRequests
+from request_reply.learning import recover
 from request_reply.outcomes import (
     Accepted,
     Declined,
