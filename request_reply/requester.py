@@ -31,6 +31,7 @@ from domain.contracts import AuthorizePayment, Contract, NewOrder
 from domain.errors import AccessDenied, BrokerError, ContractError, ShopError
 from domain.identity import message_id_of
 from domain.requests import concerns
+from request_reply.durable import DurableRequests
 from request_reply.outcomes import (
     Accepted,
     Declined,
@@ -44,7 +45,7 @@ from request_reply.outcomes import (
 )
 from request_reply.pending import Pending, PendingRequests
 from request_reply.replies import correlation_id_of, understand_reply
-from request_reply.sending import RequestStore, Sending, Trace, Watched
+from request_reply.sending import Sending, Trace, Watched
 from request_reply.sparing import Sparing
 from services.asked import Asked
 from services.asking import NAME, Reply, Unusable
@@ -90,7 +91,7 @@ class Requester:
     def __init__(
         self,
         settings: RequesterSettings,
-        store: RequestStore | None = None,
+        store: DurableRequests | None = None,
         trace: Trace | None = None,
     ) -> None:
         """Connect nothing yet. With a `store`, what is asked survives a crash."""
