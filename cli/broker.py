@@ -21,7 +21,8 @@ from rich.progress import (
 from cli.composition import local_broker, named_servers
 from cli.console import WITH_BAR
 from cli.settings import Settings
-from transport.local_broker import KAFKA_VERSION, BrokerStatus, LocalBroker, reach
+from transport.clients import cluster_id
+from transport.local_broker import KAFKA_VERSION, BrokerStatus, LocalBroker
 from transport.servers import Servers
 
 REACH_WITHIN = 10.0
@@ -68,7 +69,7 @@ def ensure_broker(settings: Settings, console: Console) -> BrokerHandle:
     """
     named = named_servers(settings)
     if named:
-        reach(named, REACH_WITHIN)
+        cluster_id(named, REACH_WITHIN)
         return BrokerHandle(named, started_here=False, _stop=lambda: False)
     broker = local_broker(settings)
     status = _start(broker, console)
@@ -148,7 +149,7 @@ def _start(broker: LocalBroker, console: Console) -> BrokerStatus:
 
 
 def _say_external(servers: Servers, *, as_json: bool) -> None:
-    cluster_id = reach(servers, REACH_WITHIN)
+    found = cluster_id(servers, REACH_WITHIN)
     if as_json:
         _print_json(
             {
@@ -156,7 +157,7 @@ def _say_external(servers: Servers, *, as_json: bool) -> None:
                 "ready": True,
                 "local": False,
                 "bootstrap_servers": str(servers),
-                "cluster_id": cluster_id,
+                "cluster_id": found,
             }
         )
     else:
