@@ -91,7 +91,7 @@ def start(as_json: Json = False) -> None:
     else:
         done = "is ready" if status.started else "was running already"
         typer.echo(
-            f"Kafka {status.version} {done} at {status.bootstrap_servers} (process {status.pid})."
+            f"Kafka {KAFKA_VERSION} {done} at {status.bootstrap_servers} (process {status.pid})."
         )
 
 
@@ -128,13 +128,13 @@ def status(as_json: Json = False) -> None:
     elif found.running:
         state = "is ready" if found.ready else "runs, but doesn't answer (yet)"
         typer.echo(
-            f"Kafka {found.version} {state} at {found.bootstrap_servers} (process {found.pid}).\n"
+            f"Kafka {KAFKA_VERSION} {state} at {found.bootstrap_servers} (process {found.pid}).\n"
             f"Cluster {found.cluster_id}, data in {found.data}, log in {found.log}"
         )
     else:
         typer.echo(
             f"No broker is running in {settings.home}. `shop broker start` starts Kafka "
-            f"{found.version} there."
+            f"{KAFKA_VERSION} there."
         )
     if not found.running:
         raise typer.Exit(NOT_RUNNING)
@@ -175,7 +175,7 @@ def _described(status: BrokerStatus) -> dict[str, Any]:
         "bootstrap_servers": status.bootstrap_servers,
         "cluster_id": status.cluster_id,
         "pid": status.pid,
-        "version": status.version,
+        "version": KAFKA_VERSION,
         "data": str(status.data),
         "log": str(status.log),
         "started": status.started,

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from domain.errors import BrokerError
 from transport.local_broker.interrupts import Interrupts
-from transport.local_broker.jars import KAFKA_VERSION, Progress, fetch_jars
+from transport.local_broker.jars import Progress, fetch_jars
 from transport.local_broker.java import Jvm, forget_recorded, java_environment, java_executable
 from transport.local_broker.log_tail import HELD, LogTail
 from transport.local_broker.ports import Ports, choose_ports, load_ports, save_ports
@@ -270,7 +270,6 @@ class LocalBroker:
             pid=process.pid if process else None,
             bootstrap_servers=_address(ports) if ports else None,
             cluster_id=self._storage.cluster_id(),
-            version=KAFKA_VERSION,
             data=self._storage.data,
             log=self._kafka_log,
             started=started,
