@@ -52,9 +52,6 @@ SESSION_SECONDS = 10
 COMMITTED_SECONDS = 30.0
 """How long the broker has to say what the group has committed."""
 
-MOST_AT_ONCE = 500
-"""How many requests are decided in one transaction, at most."""
-
 LETTERS_PAUSE_SECONDS = 5.0
 """How long dead letters that could not be published wait for the next try."""
 
@@ -68,6 +65,7 @@ class Responder:
         servers: Servers,
         publisher: Publishes,
         reply_topics: frozenset[str] = frozenset({PAYMENT_REPLIES}),
+        batch: int = 500,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         partitions: Partitions | None = None,
         lives: TopicLives | None = None,
@@ -79,6 +77,7 @@ class Responder:
             servers: where requests are read.
             publisher: by which replies and dead letters go.
             reply_topics: where replies may go; a request for another gets none.
+            batch: most requests in one transaction.
             clock: the time (UTC, aware), by which requests are past their deadline.
             partitions: says which partitions the reply topics have; else the broker is asked.
             lives: says whether the topics are the ones that the database knows.
@@ -87,6 +86,7 @@ class Responder:
         self._servers = servers
         self._publisher = publisher
         self._reply_topics = reply_topics
+        self._batch = batch
         self._clock = clock
         self._database = service.database
         self._lives = lives
@@ -263,7 +263,7 @@ class Responder:
     def _take(self, consumer: Consumer) -> tuple[list[Record], dict[TopicPartition, int]]:
         """The first request that comes, and what else is there by then; and the ends reached."""
         try:
-            messages = take(consumer, MOST_AT_ONCE, 0.1)
+            messages = take(consumer, self._batch, 0.1)
         except KafkaException as error:
             raise self._unread(error.args[0]) from error
         records: list[Record] = []
