@@ -30,8 +30,8 @@ from domain.contracts import NewOrder
 from domain.errors import BrokerError, ShopError
 from domain.principals import Principal
 from event_log.outbox import Relay
-from request_reply.durable import DurableRequests, recover
-from request_reply.learning import know_asked, learn_asked
+from request_reply.durable import DurableRequests
+from request_reply.learning import know_asked, learn_asked, recover
 from request_reply.outcomes import (
     Accepted,
     Declined,

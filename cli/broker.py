@@ -21,7 +21,8 @@ from rich.progress import (
 from cli.composition import local_broker, named_servers
 from cli.console import WITH_BAR
 from cli.settings import Settings
-from transport.local_broker import KAFKA_VERSION, BrokerStatus, LocalBroker, reach
+from transport.clients import cluster_id
+from transport.local_broker import KAFKA_VERSION, BrokerStatus, LocalBroker
 from transport.servers import Servers
 
 REACH_WITHIN = 10.0
@@ -68,7 +69,7 @@ def ensure_broker(settings: Settings, console: Console) -> BrokerHandle:
     """
     named = named_servers(settings)
     if named:
-        reach(named, REACH_WITHIN)
+        cluster_id(named, REACH_WITHIN)
         return BrokerHandle(named, started_here=False, _stop=lambda: False)
     broker = local_broker(settings)
     status = _start(broker, console)
@@ -90,7 +91,7 @@ def start(as_json: Json = False) -> None:
     else:
         done = "is ready" if status.started else "was running already"
         typer.echo(
-            f"Kafka {status.version} {done} at {status.bootstrap_servers} (process {status.pid})."
+            f"Kafka {KAFKA_VERSION} {done} at {status.bootstrap_servers} (process {status.pid})."
         )
 
 
@@ -127,13 +128,13 @@ def status(as_json: Json = False) -> None:
     elif found.running:
         state = "is ready" if found.ready else "runs, but doesn't answer (yet)"
         typer.echo(
-            f"Kafka {found.version} {state} at {found.bootstrap_servers} (process {found.pid}).\n"
+            f"Kafka {KAFKA_VERSION} {state} at {found.bootstrap_servers} (process {found.pid}).\n"
             f"Cluster {found.cluster_id}, data in {found.data}, log in {found.log}"
         )
     else:
         typer.echo(
             f"No broker is running in {settings.home}. `shop broker start` starts Kafka "
-            f"{found.version} there."
+            f"{KAFKA_VERSION} there."
         )
     if not found.running:
         raise typer.Exit(NOT_RUNNING)
@@ -148,7 +149,7 @@ def _start(broker: LocalBroker, console: Console) -> BrokerStatus:
 
 
 def _say_external(servers: Servers, *, as_json: bool) -> None:
-    cluster_id = reach(servers, REACH_WITHIN)
+    found = cluster_id(servers, REACH_WITHIN)
     if as_json:
         _print_json(
             {
@@ -156,7 +157,7 @@ def _say_external(servers: Servers, *, as_json: bool) -> None:
                 "ready": True,
                 "local": False,
                 "bootstrap_servers": str(servers),
-                "cluster_id": cluster_id,
+                "cluster_id": found,
             }
         )
     else:
@@ -174,7 +175,7 @@ def _described(status: BrokerStatus) -> dict[str, Any]:
         "bootstrap_servers": status.bootstrap_servers,
         "cluster_id": status.cluster_id,
         "pid": status.pid,
-        "version": status.version,
+        "version": KAFKA_VERSION,
         "data": str(status.data),
         "log": str(status.log),
         "started": status.started,

@@ -127,13 +127,8 @@ def logs_are_json() -> bool:
     return asked == "json" or (asked != "plain" and not err.is_terminal)
 
 
-def log_to_stderr(service: str = "shop", level: int = logging.WARNING) -> None:
-    """Send log lines to standard error: as JSON, or for people where that is a terminal.
-
-    Args:
-        service: whose lines they are.
-        level: what is less is not written.
-    """
+def log_to_stderr(service: str = "shop") -> None:
+    """Send the warnings of `service` to standard error: as JSON, or for people on a terminal."""
     handler: logging.Handler = logging.StreamHandler()
     if logs_are_json():
         handler.setFormatter(JsonLines(service))
@@ -142,7 +137,7 @@ def log_to_stderr(service: str = "shop", level: int = logging.WARNING) -> None:
         handler.setFormatter(PlainLines("%(message)s"))
     else:
         handler.setFormatter(PlainLines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     handler.addFilter(Seldom(_TALKATIVE, SAID_AGAIN_SECONDS))
     # What librdkafka retries by itself is no news; what it can't is raised.
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

@@ -1,6 +1,5 @@
 """`shop run responder`: the payment service, asked by messages."""
 
-import logging
 import signal
 import threading
 from functools import partial
@@ -20,8 +19,6 @@ from services.watchdog import watched
 from transport.topics import PAYMENT_REPLIES, PAYMENT_REQUESTS
 
 RESPONDER = "responder"
-
-_log = logging.getLogger(__name__)
 
 
 def run_responder(settings: Settings) -> None:

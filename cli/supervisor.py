@@ -134,5 +134,5 @@ def pause_before_start(ended_at: Sequence[float], now: float) -> float:
     return 0.5 * 2.0 ** max(0, ends - 1)
 
 
-def _last_lines(file: Path, count: int = 15) -> str:
-    return "\n".join(file.read_text(errors="replace").splitlines()[-count:])
+def _last_lines(file: Path) -> str:
+    return "\n".join(file.read_text(errors="replace").splitlines()[-15:])

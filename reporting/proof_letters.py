@@ -10,7 +10,7 @@ from event_log.database import Database, table_of, unpack_headers
 from event_log.outbox import OutboxRow
 from event_log.topic_ids import topic_ids
 from reporting.proof_records import digest_of
-from reporting.proof_topics import Topics
+from reporting.proof_topics import KafkaTopics
 from services.recorder import RecorderService
 from transport.records import Record
 from transport.topics import TopicPartition, dead_letter_topic
@@ -46,7 +46,7 @@ class Letters:
             'PRIMARY KEY (topic, partition, "offset")) WITHOUT ROWID'
         )
 
-    def gather(self, topics: Topics, log: Database) -> None:
+    def gather(self, topics: KafkaTopics, log: Database) -> None:
         """Read those that the recorder's outbox has not sent yet, and all of its topics.
 
         Raises:

@@ -103,32 +103,10 @@ def prove_chain(
     Raises:
         StoreError: one of them was killed.
     """
-    if isinstance(log.place, Path):
-        return prove_log(log.place, head, progress, processes, aside)
-    return prove_rows(log, head, progress, aside)
-
-
-def prove_log(
-    log: Path,
-    head: Head,
-    progress: Progress,
-    processes: int | None = None,
-    aside: Collection[int] = (),
-) -> Finding:
-    """Check every row up to `head`, of a log in a SQLite file.
-
-    Args:
-        log: the log's database file.
-        head: how far.
-        progress: is told the rows that are checked.
-        processes: how many work at once; as many as there are processors when it is `None`.
-        aside: positions whose body need not be readable.
-
-    Raises:
-        StoreError: one of them was killed.
-    """
+    if not isinstance(log.place, Path):
+        return prove_rows(log, head, progress, aside)
     checked = Checked(0, GENESIS)
-    for checked in _in_slices(log, head.position, processes or os.cpu_count() or 1, aside):
+    for checked in _in_slices(log.place, head.position, processes or os.cpu_count() or 1, aside):
         progress(checked.position, head.position)
         if checked.failure is not None:
             break

@@ -21,7 +21,7 @@ from reporting.proof_records import (
     fate_of,
 )
 from reporting.proof_rows import as_chained
-from reporting.proof_topics import Span, Topics
+from reporting.proof_topics import KafkaTopics, Span
 from reporting.read_only import ReadOnlyDatabase
 from services.recorder import RecorderService
 from transport.records import Record
@@ -59,7 +59,7 @@ class _Fails(Exception):
 
 
 def prove_offsets(
-    log: ReadOnlyDatabase, head: Head, topics: Topics, progress: Progress, *, settled: bool
+    log: ReadOnlyDatabase, head: Head, topics: KafkaTopics, progress: Progress, *, settled: bool
 ) -> Finding:
     """Account for every offset, and compare what was recorded with Kafka, byte for byte.
 
@@ -99,7 +99,7 @@ def prove_offsets(
     return Finding(_in_numbers(accounts), notes, failure)
 
 
-def topics_behind(topics: Topics, head: Head) -> frozenset[str]:
+def topics_behind(topics: KafkaTopics, head: Head) -> frozenset[str]:
     """The topics with records that the recorder had not come to.
 
     Raises:
@@ -115,7 +115,7 @@ def topics_behind(topics: Topics, head: Head) -> frozenset[str]:
 
 
 def _refuse_other_places(
-    log: ReadOnlyDatabase, topics: Topics, spans: dict[TopicPartition, Span]
+    log: ReadOnlyDatabase, topics: KafkaTopics, spans: dict[TopicPartition, Span]
 ) -> None:
     """Refuse what the log has of partitions that aren't there, and of offsets past their ends."""
     with log.reading() as connection:
@@ -137,7 +137,7 @@ class _Account:
     """What became of the offsets of one partition."""
 
     def __init__(
-        self, place: TopicPartition, log: ReadOnlyDatabase, topics: Topics, letters: Letters
+        self, place: TopicPartition, log: ReadOnlyDatabase, topics: KafkaTopics, letters: Letters
     ) -> None:
         self.place = place
         self.fates: Counter[str] = Counter()

@@ -13,7 +13,7 @@ from reporting.projections import all_projections
 from reporting.projector import ProjectedRow, Reached, live
 from reporting.proof import Failure, Finding, Progress
 from reporting.read_only import ReadOnlyDatabase, has_tables, look_up
-from reporting.set_aside import SetAside, SetAsideRow, all_aside
+from reporting.set_aside import SetAsideRow, all_aside
 from reporting.told import unreadable
 
 _events = table_of(EventRow)
@@ -47,11 +47,11 @@ def prove_projections(log: Database, projections: ReadOnlyDatabase, progress: Pr
     return Finding(checked, notes)
 
 
-def _set_aside(projections: ReadOnlyDatabase) -> list[SetAside]:
+def _set_aside(projections: ReadOnlyDatabase) -> list[SetAsideRow]:
     return look_up(projections.place, all_aside, SetAsideRow) or []
 
 
-def _wrongly_aside(log: Database, left_out: Iterable[SetAside]) -> Failure | None:
+def _wrongly_aside(log: Database, left_out: Iterable[SetAsideRow]) -> Failure | None:
     """Whether an event is set aside that belongs in the projections."""
     for each in left_out:
         where = f"position {each.position}"

@@ -22,7 +22,7 @@ from reporting.proof_of_projections import prove_projections
 from reporting.proof_of_service import OrderBook, open_book
 from reporting.proof_of_shipments import prove_shipments
 from reporting.proof_stories import Stories
-from reporting.proof_topics import Topics
+from reporting.proof_topics import KafkaTopics
 from reporting.read_only import ReadOnlyDatabase, look_up
 from reporting.set_aside import SetAsideRow, aside
 
@@ -87,10 +87,10 @@ class Proof:
         self._settled = settled
         self._log = open_log_to_prove(databases.log)
         self._open = ExitStack()
-        self._topics: Topics | None = None
+        self._topics: KafkaTopics | None = None
         self.head = look(self._log)
 
-    def ask(self, topics: Topics) -> None:
+    def ask(self, topics: KafkaTopics) -> None:
         """Ask Kafka too; `topics` belongs to the caller."""
         self._topics = topics
 
@@ -134,7 +134,7 @@ class Proof:
     def _chain(self, progress: Progress) -> Finding:
         return prove_chain(self._log, self.head, progress, aside=self._aside)
 
-    def _offsets(self, topics: Topics, progress: Progress) -> Finding:
+    def _offsets(self, topics: KafkaTopics, progress: Progress) -> Finding:
         return prove_offsets(self._log, self.head, topics, progress, settled=self._settled)
 
     def _projections(self, progress: Progress) -> Finding:

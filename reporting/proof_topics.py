@@ -1,7 +1,7 @@
 """Topics as a proof reads them: where partitions begin and end, and all their records in order."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
@@ -29,19 +29,6 @@ class Span(NamedTuple):
 
     low: int
     end: int
-
-
-class Topics(Protocol):
-    """What a proof asks of Kafka."""
-
-    def spans(self, topics: Iterable[str]) -> dict[TopicPartition, Span]:
-        """The partitions of `topics`, and what offsets they have; topics may be missing."""
-
-    def span(self, place: TopicPartition) -> Span:
-        """The offsets that one partition has now."""
-
-    def records(self, place: TopicPartition, span: Span) -> Iterator[list[Record]]:
-        """The records of a partition's span in order, in batches, as far as they are there."""
 
 
 class KafkaTopics:

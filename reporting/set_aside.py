@@ -6,7 +6,6 @@ it, every figure says that it isn't in it, and it can be taken in again once it 
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, select
 from sqlmodel import Field, SQLModel
@@ -45,19 +44,6 @@ class SetAsideRow(SQLModel, table=True):
     note: str
     set_aside_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
-
-class SetAside(NamedTuple):
-    """A row of events that were set aside."""
-
-    position: int
-    hash: bytes
-    event_id: str
-    order_id: str
-    type: str
-    reason: str
-    note: str
-    set_aside_at: datetime
-
     def __str__(self) -> str:
         """What people are told of it."""
         return (
@@ -70,16 +56,15 @@ _stopped = table_of(StoppedRow)
 _aside = table_of(SetAsideRow)
 
 
-def all_aside(connection: Connection) -> list[SetAside]:
+def all_aside(connection: Connection) -> list[SetAsideRow]:
     """All events that are set aside, in the order of the log."""
     rows = connection.execute(select(_aside).order_by(_aside.c.position))
-    return [SetAside._make(row) for row in rows]
+    return [SetAsideRow(**row._mapping) for row in rows]
 
 
-def aside(connection: Connection, until: int | None = None) -> tuple[int, ...]:
-    """The positions of the events that are set aside, at most `until`."""
-    found = connection.scalars(select(_aside.c.position).order_by(_aside.c.position))
-    return tuple(each for each in found if until is None or each <= until)
+def aside(connection: Connection) -> tuple[int, ...]:
+    """The positions of the events that are set aside."""
+    return tuple(connection.scalars(select(_aside.c.position).order_by(_aside.c.position)))
 
 
 def aside_in(projections: Database) -> tuple[int, ...]:
@@ -122,7 +107,7 @@ def note_progress(reached: int, connection: Connection) -> None:
     connection.execute(_stopped.delete().where(_stopped.c.position <= reached))
 
 
-def set_aside(log: Database, projections: Database, position: int, note: str) -> SetAside:
+def set_aside(log: Database, projections: Database, position: int, note: str) -> SetAsideRow:
     """Have the projections go on without an event that can't be read.
 
     Raises:
@@ -134,13 +119,19 @@ def set_aside(log: Database, projections: Database, position: int, note: str) ->
             f"position {position} of the log can be read, and belongs in the report: only what "
             "can't be read can be set aside"
         )
-    made = SetAside(
-        *(position, why.hash, why.event_id, why.order_id, why.name, why.why, note),
-        datetime.now(UTC),
+    made = SetAsideRow(
+        position=position,
+        hash=why.hash,
+        event_id=why.event_id,
+        order_id=why.order_id,
+        type=why.name,
+        reason=why.why,
+        note=note,
+        set_aside_at=datetime.now(UTC),
     )
 
     def keep(connection: Connection) -> None:
-        connection.execute(insert_or_replace(connection, _aside), made._asdict())
+        connection.execute(insert_or_replace(connection, _aside), made.model_dump())
 
     projections.in_transaction(keep)
     return made

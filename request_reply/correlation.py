@@ -74,12 +74,6 @@ def return_address(headers: Iterable[tuple[str, bytes | None]]) -> ReturnAddress
     return ReturnAddress(topic, _PARTITION.unpack(packed)[0], correlation)
 
 
-def correlation_of(headers: Iterable[tuple[str, bytes | None]]) -> bytes | None:
-    """The correlation id of a reply; `None` where it has none, or more than one."""
-    found = {value for name, value in headers if name == CORRELATION_ID}
-    return found.pop() if len(found) == 1 else None
-
-
 def expiry_of(headers: Iterable[tuple[str, bytes | None]]) -> datetime | None:
     """When a request is not to be decided any more; `None` is never.
 

@@ -2,8 +2,7 @@
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
@@ -13,8 +12,6 @@ from sqlalchemy import Connection
 
 from domain.errors import StoreError
 from event_log.group_commit import GroupCommit
-from request_reply.outcomes import InDoubt, NotSent, Outcome, Stopped, TimedOut, word_of
-from request_reply.requester import Requester
 from services.asked import Asked
 from services.asking import Asking, Reply, Try, Unusable
 from services.telemetry import telemetry
@@ -22,14 +19,8 @@ from transport.topics import TopicPartition
 
 _log = logging.getLogger(__name__)
 
-RECOVER_SECONDS = 30.0
-"""How long a request that is asked again after a crash is waited for."""
-
 NOTED_AGAIN_SECONDS = 5.0
 """How long a note that could not be written waits for its next try, which may take a minute."""
-
-MOST_RECOVERED_AT_ONCE = 500
-"""So many requests are asked again together, and then the next."""
 
 
 class DurableRequests:
@@ -38,16 +29,10 @@ class DurableRequests:
     What is kept and what is given up are written by one thread, in the order in which they are.
     """
 
-    def __init__(
-        self,
-        asking: Asking,
-        on_outgoing: Callable[[], None] = lambda: None,
-        require: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, asking: Asking, require: Callable[[], None] = lambda: None) -> None:
         """Keep requests in the database of `asking`.
 
-        `on_outgoing` is called when its outbox fills; `require` before replies are taken, and it
-        raises where they are not to be.
+        `require` is called before replies are taken, and raises where they are not to be.
         """
         self._require = require
         self._asking = asking
@@ -61,7 +46,6 @@ class DurableRequests:
             lambda done: telemetry().placed(*done),
             lambda error: self._ended(error),
         )
-        self._on_outgoing = on_outgoing
 
     def _write(
         self, connection: Connection, items: Sequence[Asked | Sequence[Try]]
@@ -100,8 +84,7 @@ class DurableRequests:
             now=datetime.now(UTC),
             unusable=unusable,
         )
-        if self._asking.database.in_transaction(take):
-            self._on_outgoing()
+        self._asking.database.in_transaction(take)
 
     def give_up(self, tries: Sequence[Try]) -> None:
         """Note soon that the time of these tries is over, and return at once.
@@ -142,39 +125,3 @@ class DurableRequests:
         """Commit what waits; where that can't be, it is tried for a minute and not again."""
         self._closing = True
         self._commits.close()
-
-
-def recover(requester: Requester, asking: Asking, partitions: Iterable[int]) -> "Counter[str]":
-    """Ask again what was asked from reply partitions that nobody has now, and was not answered.
-
-    Each is asked with its own correlation id and deadline. What was decided meanwhile is answered
-    as it was decided; what was not, and is past its deadline, is answered as expired, and never
-    decided. So afterwards it is known of each whether it was charged, and none is asked a third
-    time. Where nobody answers, the rest is left for the next time.
-
-    Args:
-        requester: asks, and must be ready.
-        asking: has what was asked.
-        partitions: those that `requester` and no other has, and those that nobody has.
-
-    Returns:
-        How many were asked again, by what came of it.
-    """
-    came: Counter[str] = Counter()
-    for partition in partitions:
-        for batch in asking.unanswered(partition, MOST_RECOVERED_AT_ONCE):
-            futures = [requester.resend(asked, RECOVER_SECONDS) for asked in batch]
-            outcomes = [future.result() for future in futures]
-            came.update(word_of(outcome) for outcome in outcomes)
-            if not any(_was_heard(outcome) for outcome in outcomes):
-                _log.warning(
-                    "nobody answered %d requests of before: they and the rest are asked again the "
-                    "next time",
-                    len(batch),
-                )
-                return came
-    return came
-
-
-def _was_heard(outcome: Outcome) -> bool:
-    return not isinstance(outcome, TimedOut | NotSent | InDoubt | Stopped)

@@ -1,10 +1,11 @@
 """What the order service learns from payment.requests: what it has asked, and doesn't know.
 
 After a restore from a backup its database lacks what was asked since. Each of these requests is
-asked again then (`request_reply.durable.recover`), and answered as it was decided.
+asked again then (`recover`), and answered as it was decided.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +17,8 @@ from domain.errors import ContractError
 from domain.identity import message_id_of
 from event_log.inbox import advance
 from request_reply.correlation import expiry_of, return_address
+from request_reply.outcomes import InDoubt, NotSent, Outcome, Stopped, TimedOut, word_of
+from request_reply.requester import Requester
 from services.asked import Asked
 from services.asking import Asking
 from services.order import SOURCE
@@ -26,6 +29,12 @@ from transport.servers import Servers
 from transport.topics import PAYMENT_REQUESTS
 
 _log = logging.getLogger(__name__)
+
+RECOVER_SECONDS = 30.0
+"""How long a request that is asked again after a crash is waited for."""
+
+MOST_RECOVERED_AT_ONCE = 500
+"""So many requests are asked again together, and then the next."""
 
 
 def learn_asked(asking: Asking, servers: Servers) -> int:
@@ -79,3 +88,39 @@ def _asked(records: Iterable[Record], now: datetime) -> Iterable[Asked]:
         correlation_id = message_id_of(request)
         if address.correlation_id.hex() == correlation_id.replace("-", ""):
             yield Asked(correlation_id, request.order, expires_at, address.partition or 0)
+
+
+def recover(requester: Requester, asking: Asking, partitions: Iterable[int]) -> "Counter[str]":
+    """Ask again what was asked from reply partitions that nobody has now, and was not answered.
+
+    Each is asked with its own correlation id and deadline. What was decided meanwhile is answered
+    as it was decided; what was not, and is past its deadline, is answered as expired, and never
+    decided. So afterwards it is known of each whether it was charged, and none is asked a third
+    time. Where nobody answers, the rest is left for the next time.
+
+    Args:
+        requester: asks, and must be ready.
+        asking: has what was asked.
+        partitions: those that `requester` and no other has, and those that nobody has.
+
+    Returns:
+        How many were asked again, by what came of it.
+    """
+    came: Counter[str] = Counter()
+    for partition in partitions:
+        for batch in asking.unanswered(partition, MOST_RECOVERED_AT_ONCE):
+            futures = [requester.resend(asked, RECOVER_SECONDS) for asked in batch]
+            outcomes = [future.result() for future in futures]
+            came.update(word_of(outcome) for outcome in outcomes)
+            if not any(_was_heard(outcome) for outcome in outcomes):
+                _log.warning(
+                    "nobody answered %d requests of before: they and the rest are asked again the "
+                    "next time",
+                    len(batch),
+                )
+                return came
+    return came
+
+
+def _was_heard(outcome: Outcome) -> bool:
+    return not isinstance(outcome, TimedOut | NotSent | InDoubt | Stopped)

@@ -1,7 +1,5 @@
 """Which partitions topics have: whether a reply can go where it is asked for."""
 
-from typing import Protocol
-
 from confluent_kafka.admin import AdminClient
 
 from transport.clients import admin_client
@@ -10,13 +8,6 @@ from transport.topics import partitions_of
 
 ANSWER_WITHIN_SECONDS = 10.0
 """How long the broker has to say which partitions a topic has."""
-
-
-class KnowsPartitions(Protocol):
-    """Something that knows which partitions there are."""
-
-    def has(self, topic: str, partition: int | None) -> bool:
-        """Whether a topic has a partition; `None` is any."""
 
 
 class Partitions:

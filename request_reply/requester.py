@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
-from typing import Literal
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
@@ -32,6 +31,7 @@ from domain.contracts import AuthorizePayment, Contract, NewOrder
 from domain.errors import AccessDenied, BrokerError, ContractError, ShopError
 from domain.identity import message_id_of
 from domain.requests import concerns
+from request_reply.durable import DurableRequests
 from request_reply.outcomes import (
     Accepted,
     Declined,
@@ -45,7 +45,7 @@ from request_reply.outcomes import (
 )
 from request_reply.pending import Pending, PendingRequests
 from request_reply.replies import correlation_id_of, understand_reply
-from request_reply.sending import RequestStore, Sending, Trace, Watched
+from request_reply.sending import Sending, Trace, Watched
 from request_reply.sparing import Sparing
 from services.asked import Asked
 from services.asking import NAME, Reply, Unusable
@@ -74,8 +74,8 @@ class RequesterSettings:
     """How a requester asks.
 
     `partition` is its own partition of the reply topic, which no other requester uses at the time;
-    `in_flight` is the most requests that may wait at once, and `when_full` what happens to one
-    more: it waits for room within its timeout, or is refused.
+    `in_flight` is the most requests that may wait at once: one more waits for room within its
+    timeout.
     """
 
     bootstrap_servers: Servers
@@ -83,7 +83,6 @@ class RequesterSettings:
     request_topic: str = "payment.requests"
     reply_topic: str = PAYMENT_REPLIES
     in_flight: int = 1024
-    when_full: Literal["wait", "refuse"] = "wait"
 
 
 class Requester:
@@ -92,7 +91,7 @@ class Requester:
     def __init__(
         self,
         settings: RequesterSettings,
-        store: RequestStore | None = None,
+        store: DurableRequests | None = None,
         trace: Trace | None = None,
     ) -> None:
         """Connect nothing yet. With a `store`, what is asked survives a crash."""
@@ -153,8 +152,7 @@ class Requester:
         pending = Pending(message_id_of(AuthorizePayment(order)), timeout, deadline)
         if not self.wait_until_ready(timeout):
             return _settled(self._pending.refusal() or NotSent(f"not ready within {timeout:g} s"))
-        patience = timeout - (monotonic() - began) if self._settings.when_full == "wait" else 0.0
-        if not self._pending.take_slot(patience):
+        if not self._pending.take_slot(timeout - (monotonic() - began)):
             return _settled(self._pending.refusal() or NotSent(self._full()))
         pending.seconds = max(0.0, timeout - (monotonic() - began))
         future, new = self._pending.register(pending)

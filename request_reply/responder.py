@@ -22,7 +22,7 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from domain.errors import BrokerError, ContractError, RecordsRefused, StoreAway, StoreError
 from event_log.inbox import next_offsets, pass_over, refuse_behind
 from event_log.outbox import Publishes, Relay
-from request_reply.partitions import KnowsPartitions, Partitions
+from request_reply.partitions import Partitions
 from request_reply.requests import (
     BrokenRequest,
     Request,
@@ -67,7 +67,7 @@ class Responder:
         reply_topics: frozenset[str] = frozenset({PAYMENT_REPLIES}),
         batch: int = 500,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        partitions: KnowsPartitions | None = None,
+        partitions: Partitions | None = None,
         lives: TopicLives | None = None,
     ) -> None:
         """Connect nothing yet.

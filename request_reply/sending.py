@@ -6,10 +6,10 @@ not hand that on (confluent-kafka-python pull request 529 was never merged).
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from confluent_kafka import KafkaError, Producer
@@ -17,10 +17,10 @@ from confluent_kafka import KafkaError, Producer
 from domain.contracts import AuthorizePayment, NewOrder
 from domain.errors import StoreError
 from request_reply.correlation import ReturnAddress, request_headers
+from request_reply.durable import DurableRequests
 from request_reply.outcomes import InDoubt, NotSent
 from request_reply.pending import Pending, PendingRequests
 from services.asked import Asked
-from services.asking import Reply, Try, Unusable
 from services.order import SOURCE
 from transport.clients import producer_client
 from transport.envelope import Headers
@@ -56,34 +56,6 @@ class Watched:
             _log.exception("what goes over the wire can't be shown any more")
 
 
-class RequestStore(Protocol):
-    """Where requests are kept, so that a crash forgets none."""
-
-    def keep(self, asked: Asked) -> "Future[None]":
-        """Keep a request; the future is done when it is safe."""
-
-    def take_replies(
-        self,
-        replies: Sequence[Reply],
-        unusable: Sequence[Unusable],
-        place: TopicPartition,
-        after: int,
-    ) -> None:
-        """Take replies in, and the offset after them, and return when they are safe.
-
-        What is unusable came to the partition as well, and is kept as dead letters.
-        """
-
-    def give_up(self, tries: Sequence[Try]) -> None:
-        """Note that the time of these tries is over; nobody is held up by it."""
-
-    def tell_end(self, ended: Callable[[BaseException], None]) -> None:
-        """Have `ended` told by what keeping has ended, if it has."""
-
-    def next_offset(self, place: TopicPartition) -> int | None:
-        """The offset after the last reply that was taken from a partition."""
-
-
 class Sending:
     """Keeps requests where there is a store, and sends them; what can't be is settled as such."""
 
@@ -93,7 +65,7 @@ class Sending:
         topic: str,
         replies: TopicPartition,
         pending: PendingRequests,
-        store: RequestStore | None,
+        store: DurableRequests | None,
         watched: Watched,
     ) -> None:
         """Send to `topic`, with answers to the partition `replies`."""
@@ -132,7 +104,7 @@ class Sending:
         """Send what waits, within `seconds`."""
         self._producer.flush(seconds)
 
-    def _keep(self, store: RequestStore, order: NewOrder, pending: Pending) -> None:
+    def _keep(self, store: DurableRequests, order: NewOrder, pending: Pending) -> None:
         asked = Asked(pending.correlation_id, order, pending.deadline, self._replies.partition)
 
         def done(kept: "Future[None]") -> None:

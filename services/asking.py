@@ -85,14 +85,11 @@ class Asking:
         offsets: Mapping[TopicPartition, int],
         now: datetime,
         unusable: Sequence[Unusable] = (),
-    ) -> int:
+    ) -> None:
         """Take replies in: orders, requests, ShipOrder and RecordRevenue, in one transaction.
 
         A reply to a request that nobody here has asked breaks no contract, and may be one to a
         former user of the partition: it is left alone. What is `unusable` becomes a dead letter.
-
-        Returns:
-            How many records wait in the outbox because of them.
         """
         standings = standings_of(connection, [reply.correlation_id for reply in replies])
         orders = load_orders(connection, {reply.said.order_id for reply in replies})
@@ -120,22 +117,20 @@ class Asking:
                 told.append(message)
             out += [outgoing(each, SOURCE, now, cause=reply.id, body=reply.body) for each in told]
         save_orders(connection, changed.values())
-        waited = self._give_their_turn(connection, changed, now)
+        self._give_their_turn(connection, changed, now)
         keep_standings(connection, settled, now)
         if unusable:
             positions, lives = next_offsets(connection), topic_ids(connection)
             out += dead_letters(unusable, NAME, now, positions, lives)
         advance(connection, offsets, now)
-        return waited + enqueue(connection, out)
+        enqueue(connection, out)
 
     def _give_their_turn(
         self, connection: Connection, order_ids: Collection[str], now: datetime
-    ) -> int:
-        """Handle events that came before these orders were as far; how many records wait then."""
-        early = take_early(connection, order_ids, now)
-        if not early:
-            return 0
-        return enqueue(connection, self.orders.handle(connection, early, now).outgoing)
+    ) -> None:
+        """Handle events that came before these orders were as far."""
+        if early := take_early(connection, order_ids, now):
+            enqueue(connection, self.orders.handle(connection, early, now).outgoing)
 
     def give_up(self, connection: Connection, tries: Collection[Try], now: datetime) -> None:
         """Note that the time of these tries is over; a request that was asked again goes on."""

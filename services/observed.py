@@ -1,6 +1,5 @@
 """Batches, placing and asking, each with its spans."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
@@ -43,7 +42,6 @@ _VERBS = {
     "responder": "answer",
     "requester": "settle",
 }
-_ERROR = re.compile(r"(?:\(without .*?\) )*([A-Za-z]{1,60}): ", re.DOTALL)
 
 
 @dataclass(slots=True)

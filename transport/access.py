@@ -28,8 +28,6 @@ class Kind(StrEnum):
 
     TOPIC = "topic"
     GROUP = "group"
-    CLUSTER = "cluster"
-    TRANSACTIONAL_ID = "transactional id"
 
 
 class Operation(StrEnum):

@@ -22,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from domain.errors import NotLetIn
 from domain.principals import Principal
-from transport.access import Kind, Right
+from transport.access import Right
 from transport.clients import admin_client
 from transport.servers import SecuredServers
 from transport.topics import TOPICS, dead_letter_topic
@@ -229,7 +229,7 @@ def acl_of(right: Right) -> Acl:
     return Acl(
         f"User:{right.principal}",
         right.kind.name,
-        CLUSTER if right.kind is Kind.CLUSTER else right.name,
+        right.name,
         "LITERAL",
         ALL_NAMES,
         right.operation.value,

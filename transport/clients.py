@@ -17,7 +17,6 @@ from transport.trouble import Tried, ask_cluster, is_denial, trouble
 if TYPE_CHECKING:
     from transport.records import Outgoing
 
-_log = logging.getLogger(__name__)
 # librdkafka writes to stderr otherwise, through any progress bar.
 _client_log = logging.getLogger("librdkafka")
 

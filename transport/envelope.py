@@ -66,20 +66,13 @@ def to_headers(envelope: Envelope) -> Headers:
     return headers
 
 
-def from_headers(
-    headers: Iterable[tuple[str, bytes | None]], ordered_at: datetime | None = None
-) -> Envelope:
+def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
     """Read the envelope from Kafka headers; headers of other standards are left alone.
-
-    Args:
-        headers: the headers of a record.
-        ordered_at: the business time that its body says, which stands in for a `time` that isn't
-            there.
 
     Raises:
         MalformedRecord: an attribute is missing, doubled, too long, not UTF-8, or wrong.
     """
-    return envelope_of(attributes_of(headers), ordered_at)
+    return envelope_of(attributes_of(headers), None)
 
 
 def attributes_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:

@@ -138,22 +138,6 @@ def create_topics(
     return created
 
 
-def require_topics(servers: Servers, topics: Iterable[str] | None = None) -> None:
-    """Check that topics are there: all of the project's, if none are named.
-
-    Raises:
-        AccessDenied: one may not be described.
-        BrokerError: one is not there.
-    """
-    wanted = tuple(topics) if topics is not None else tuple(topic.name for topic in TOPICS)
-    known = partitions_of(servers, admin_client(servers), wanted, TIMEOUT_SECONDS)
-    missing = [topic for topic in wanted if topic not in known]
-    if missing:
-        raise BrokerError(
-            f"the broker at {servers} has no topic {', '.join(missing)}: run `shop topics create`"
-        )
-
-
 def partitions_of(
     servers: Servers, admin: AdminClient, topics: Iterable[str], timeout: float
 ) -> dict[str, int]:

@@ -21,7 +21,7 @@ from event_log.database import Database, table_of
 from event_log.log import EventRow
 from reporting.projections import all_projections
 from reporting.projector import catch_up, open_projections
-from reporting.proof_of_log import look, open_log_to_prove, prove_log
+from reporting.proof_of_log import look, open_log_to_prove, prove_chain
 from reporting.replay import replay
 from services.recorder import open_log
 
@@ -38,8 +38,9 @@ def raw(log: Path) -> int:
 
 def chain(log: Path, processes: int | None = None) -> int:
     """Prove the chain."""
-    head = look(open_log_to_prove(log))
-    finding = prove_log(log, head, lambda done, total: None, processes)
+    opened = open_log_to_prove(log)
+    head = look(opened)
+    finding = prove_chain(opened, head, lambda done, total: None, processes)
     assert finding.failure is None, finding.failure
     return head.position
 

@@ -66,8 +66,8 @@ def _ask(currency: str) -> None:
         _day("To", "to")
         _text(f"Amount from, {currency}", "least", 170, "")
         _text(f"Amount to, {currency}", "most", 170, "")
-        _one_of("State", "state", STATES, 263)
-        _one_of("Reason", "reason", REASONS, 263)
+        _one_of("State", "state", STATES)
+        _one_of("Reason", "reason", REASONS)
         st.button("Clear", on_click=partial(_go, **dict.fromkeys(FIELDS, "")))
 
 
@@ -114,7 +114,7 @@ def _day(title: str, name: str) -> None:
     )
 
 
-def _one_of(title: str, name: str, names: dict[str, str], width: int) -> None:
+def _one_of(title: str, name: str, names: dict[str, str]) -> None:
     chosen = st.query_params.get(name)
     st.session_state[_key(name)] = chosen if chosen in names else None
     st.selectbox(
@@ -124,7 +124,7 @@ def _one_of(title: str, name: str, names: dict[str, str], width: int) -> None:
         index=None,
         format_func=lambda each: names[each],
         placeholder="Any",
-        width=width,
+        width=263,
         on_change=partial(_typed, name, lambda value: str(value or "")),
     )
 

@@ -28,7 +28,7 @@ from transport.reading import read_partition
 from transport.records import Outgoing
 from transport.rights import require_rights
 from transport.servers import tls_context
-from transport.topics import TopicPartition, require_topics
+from transport.topics import TopicPartition
 
 
 def told(home: Home, *command: str, seconds: float = 60) -> str:
@@ -236,8 +236,6 @@ class TestWhichRightIsMissing:
             cluster.groups(["shop-order"])
         with pytest.raises(AccessDenied, match="may not DESCRIBE_CONFIGS topic orders"):
             cluster.largest(["orders"])
-        with pytest.raises(AccessDenied, match="may not DESCRIBE topic authorizations"):
-            require_topics(broker.servers("warehouse"), ["authorizations"])
         with pytest.raises(AccessDenied, match=r"may not DESCRIBE topic of\.strangers"):
             cluster.ends(["of.strangers"])
 

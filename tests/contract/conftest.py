@@ -19,7 +19,7 @@ from services.batch import handle_batch
 from services.recorder import RecorderService
 from tests import expected
 from tests.contract.next_version import NextVersion
-from tests.contract.server import PostgresServer
+from tests.contract.server import PostgresServer, ServerInOrderOfWords
 from tests.contract.stack import Stack, new_stack
 from tests.contract.world import World, copied, empty, settled
 from tests.integration.pipes import NOW, Shop
@@ -47,6 +47,14 @@ def server() -> Iterator[PostgresServer]:
         made.stop()
 
 
+@pytest.fixture(scope="session")
+def server_in_order_of_words() -> Iterator[PostgresServer]:
+    with open_folder("postgres") as folder:
+        made = ServerInOrderOfWords(folder)
+        yield made
+        made.stop()
+
+
 @dataclass(frozen=True)
 class Places:
     """Where a test's databases are: files in a folder of its own, or schemas."""
@@ -60,7 +68,8 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
     """Places where there is nothing yet."""
     if request.param == "sqlite":
         return Places(request.param, lambda name: tmp_path / f"{name}.sqlite")
-    server: PostgresServer = request.getfixturevalue("server")
+    name = "server" if request.param == "postgresql" else "server_in_order_of_words"
+    server: PostgresServer = request.getfixturevalue(name)
     number = next(_numbers)
 
     def of(name: str) -> PostgresSchema:

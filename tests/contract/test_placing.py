@@ -57,6 +57,7 @@ def written(folder: Path, *lines: str) -> Path:
     return file
 
 
+@pytest.mark.parametrize("places", ["sqlite", "postgresql", "in order of words"], indirect=True)
 def test_orders_are_found_by_their_data_set_whatever_it_is_called(
     service: OrderService, tmp_path: Path
 ) -> None:

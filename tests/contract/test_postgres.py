@@ -20,7 +20,6 @@ from domain.errors import StoreError
 from event_log.database import Database
 from event_log.inbox import PositionRow, advance, next_offsets
 from event_log.postgres import PostgresSchema
-from tests.contract import server as servers
 from tests.contract.server import PostgresServer
 from tests.integration.pipes import NOW
 from tests.waiting import wait_for
@@ -241,9 +240,3 @@ def test_a_database_in_another_encoding_is_refused(server: PostgresServer) -> No
     with pytest.raises(StoreError, match="encoded in LATIN1: it must be in UTF8"):
         Database(PostgresSchema(server.url(database="latin"), "some"), [])
     opened.close()
-
-
-def test_without_postgres_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(AssertionError, match=r"install Debian's package postgresql"):
-        servers.program("initdb", [])

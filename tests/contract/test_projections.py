@@ -200,6 +200,7 @@ def test_step_by_step_or_from_scratch_rows_are_what_their_checks_say(
         database.close()
 
 
+@pytest.mark.parametrize("places", ["sqlite", "postgresql", "in order of words"], indirect=True)
 def test_keys_are_compared_byte_by_byte_and_bodies_are_read_however_they_are_written(
     recorder: RecorderService, fresh: Callable[[], Database]
 ) -> None:

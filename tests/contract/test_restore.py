@@ -18,8 +18,8 @@ from domain.order import OrderState
 from domain.requests import RequestState
 from event_log.database import Place, table_of
 from event_log.outbox import OutboxRow
-from request_reply.durable import DurableRequests, recover
-from request_reply.learning import know_asked, learn_asked
+from request_reply.durable import DurableRequests
+from request_reply.learning import know_asked, learn_asked, recover
 from request_reply.outcomes import Accepted
 from request_reply.requester import Requester, RequesterSettings
 from request_reply.responder import Responder

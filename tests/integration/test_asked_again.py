@@ -15,9 +15,9 @@ from domain.house_accounts import HouseAccounts, house_address
 from domain.identity import message_id_of
 from domain.money import Money
 from domain.requests import RequestState
-from request_reply import durable as durable_requests
+from request_reply import learning
 from request_reply.correlation import ReturnAddress, expiry_of
-from request_reply.durable import recover
+from request_reply.learning import recover
 from request_reply.outcomes import Accepted, ErrorReply, TimedOut
 from request_reply.responder import Responder
 from services.asked import Asked, counts
@@ -181,15 +181,15 @@ def test_an_error_settles_only_the_try_that_it_is_about(
 def test_where_nobody_answers_a_few_are_asked_again_and_the_rest_the_next_time(
     durable: Asker, topics: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(durable_requests, "RECOVER_SECONDS", 0.3)
-    monkeypatch.setattr(durable_requests, "MOST_RECOVERED_AT_ONCE", 5)
+    monkeypatch.setattr(learning, "RECOVER_SECONDS", 0.3)
+    monkeypatch.setattr(learning, "MOST_RECOVERED_AT_ONCE", 5)
     left_behind(durable.asking, 0, 12)
     with scripted(durable._servers, topics[0], lambda *_: None) as made:
         requester = durable.requester()
         assert recover(requester, durable.asking, [0]) == {"timed_out": 5}
         assert requester.in_flight() == 0
         made.answer = Scripted.accept
-        monkeypatch.setattr(durable_requests, "RECOVER_SECONDS", 60)
+        monkeypatch.setattr(learning, "RECOVER_SECONDS", 60)
         assert recover(requester, durable.asking, [0]) == {"accepted": 12}
         assert recover(requester, durable.asking, [0]) == {}
     assert durable.states() == {RequestState.LATE: 12}

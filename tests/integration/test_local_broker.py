@@ -144,7 +144,7 @@ def records(bootstrap_servers: str) -> list[bytes]:
 
 def test_status_of_a_running_broker(running):
     status = running.broker().status()
-    assert (status.running, status.ready, status.version) == (True, True, "4.3.1")
+    assert (status.running, status.ready) == (True, True)
     assert [process.pid for process in running.processes()] == [status.pid]
     assert f"cluster.id={status.cluster_id}" in (status.data / "meta.properties").read_text()
     assert status.log.stat().st_size > 0

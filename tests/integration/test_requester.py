@@ -24,7 +24,8 @@ from domain.requests import RequestState
 from event_log.database import Place
 from event_log.outbox import waiting
 from request_reply.correlation import ReturnAddress
-from request_reply.durable import DurableRequests, recover
+from request_reply.durable import DurableRequests
+from request_reply.learning import recover
 from request_reply.outcomes import (
     Accepted,
     Declined,
@@ -208,7 +209,7 @@ def test_from_many_threads(asker: Asker, topics: tuple[str, str]) -> None:
     assert found == [Accepted(accepted(order)) for order in orders]
 
 
-def test_a_full_requester_refuses_or_waits_as_was_chosen(
+def test_one_more_than_may_be_in_flight_waits_for_room_within_its_timeout(
     asker: Asker, topics: tuple[str, str]
 ) -> None:
     release = threading.Event()
@@ -218,20 +219,17 @@ def test_a_full_requester_refuses_or_waits_as_was_chosen(
         made.accept(record, address)  # type: ignore[arg-type]
 
     with scripted(asker._servers, topics[0], when_released):
-        refusing = asker.requester(0, in_flight=2, when_full="refuse")
-        waits = asker.requester(1, in_flight=2, when_full="wait")
-        for requester in (refusing, waits):
-            first = [requester.submit(new_order(n), 60) for n in range(2)]
-            assert not any(future.done() for future in first)
-        assert isinstance(refusing.authorize(new_order(), 60), NotSent)
-        gone = waits.authorize(new_order(), 0.2)
+        requester = asker.requester(in_flight=2)
+        first = [requester.submit(new_order(n), 60) for n in range(2)]
+        assert not any(future.done() for future in first)
+        gone = requester.authorize(new_order(), 0.2)
         assert isinstance(gone, NotSent)
         assert "2 requests are in flight" in gone.why
         with ThreadPoolExecutor(1) as thread:
-            late = thread.submit(waits.authorize, new_order(), 60)
+            late = thread.submit(requester.authorize, new_order(), 60)
             release.set()
             assert isinstance(late.result(60), Accepted)
-        wait_for(lambda: waits.in_flight() == refusing.in_flight() == 0, "all are settled")
+        wait_for(lambda: requester.in_flight() == 0, "all are settled")
 
 
 def test_the_same_order_asked_twice_at_once_is_sent_once(

@@ -15,7 +15,6 @@ from request_reply.correlation import (
     REPLY_PARTITION,
     REPLY_TOPIC,
     ReturnAddress,
-    correlation_of,
     expiry_of,
     request_headers,
     return_address,
@@ -98,17 +97,6 @@ def test_a_header_of_an_address_may_say_the_same_twice_and_not_two_things(name: 
         return_address([*HEADERS, (name, b"else")])
 
 
-def test_the_correlation_id_of_a_reply_is_its_bytes() -> None:
-    assert correlation_of([("x", b"1"), (CORRELATION_ID, b"\x00\xff")]) == b"\x00\xff"
-
-
-@pytest.mark.parametrize(
-    "headers", [[], [("x", b"1")], [(CORRELATION_ID, b"1"), (CORRELATION_ID, b"2")]]
-)
-def test_a_reply_without_one_correlation_id_has_none(headers: list[tuple[str, bytes]]) -> None:
-    assert correlation_of(headers) is None
-
-
 def test_a_deadline_of_another_zone_is_the_same_instant() -> None:
     there = timezone(timedelta(hours=-5))
     headers = request_headers(ADDRESS, LATER.astimezone(there))
@@ -148,7 +136,6 @@ def test_every_address_and_deadline_survives_the_wire(
 ) -> None:
     headers = request_headers(address, expires_at)
     assert return_address(headers) == address
-    assert correlation_of(headers) == address.correlation_id
     assert expiry_of(headers) == expires_at
 
 
@@ -161,7 +148,6 @@ def test_every_address_and_deadline_survives_the_wire(
     )
 )
 def test_whatever_comes_is_read_or_refused(headers: list[tuple[str, bytes | None]]) -> None:
-    correlation_of(headers)
     for read in (return_address, expiry_of):
         with contextlib.suppress(MalformedRecord):
             read(headers)

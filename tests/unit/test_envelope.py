@@ -59,7 +59,7 @@ def test_the_attributes_that_the_standard_leaves_open_may_be_missing() -> None:
     assert {*REQUIRED, *OPTIONAL} == {name for name, _ in HEADERS}
     least = [(n, v) for n, v in HEADERS if n in REQUIRED]
     ordered_at = datetime(1997, 1, 1, tzinfo=UTC)
-    assert from_headers(least, ordered_at) == replace(
+    assert envelope_of(attributes_of(least), ordered_at) == replace(
         ENVELOPE, time=ordered_at, subject=ENVELOPE.correlation_id, causation_id=None
     )
     with pytest.raises(MalformedRecord, match="no header ce_time"):

@@ -12,7 +12,7 @@ from event_log.database import Database
 from event_log.inbox import PositionRow
 from reporting import proof_of_log
 from reporting.proof import Finding
-from reporting.proof_of_log import look, open_log_to_prove, prove_log
+from reporting.proof_of_log import look, open_log_to_prove, prove_chain
 
 EVENTS = 205
 SLICE = 20
@@ -49,8 +49,8 @@ def prove(
     seen: list[int] = []
 
     def prove(log: Path) -> Finding:
-        head = look(open_log_to_prove(log))
-        found = prove_log(log, head, lambda done, total: seen.append(done), request.param)
+        opened = open_log_to_prove(log)
+        found = prove_chain(opened, look(opened), lambda done, _: seen.append(done), request.param)
         assert seen == sorted(seen)
         return found
 

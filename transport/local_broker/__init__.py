@@ -2,7 +2,6 @@
 
 from transport.local_broker.broker import LocalBroker
 from transport.local_broker.jars import KAFKA_VERSION, Progress, fetch_jars
-from transport.local_broker.readiness import reach
 from transport.local_broker.status import BrokerStatus
 
-__all__ = ["KAFKA_VERSION", "BrokerStatus", "LocalBroker", "Progress", "fetch_jars", "reach"]
+__all__ = ["KAFKA_VERSION", "BrokerStatus", "LocalBroker", "Progress", "fetch_jars"]

@@ -12,12 +12,12 @@ from filelock import FileLock, Timeout
 
 from domain.errors import BrokerError
 from transport.local_broker.interrupts import Interrupts
-from transport.local_broker.jars import KAFKA_VERSION, Progress, fetch_jars
+from transport.local_broker.jars import Progress, fetch_jars
 from transport.local_broker.java import Jvm, forget_recorded, java_environment, java_executable
 from transport.local_broker.log_tail import HELD, LogTail
 from transport.local_broker.ports import Ports, choose_ports, load_ports, save_ports
 from transport.local_broker.process import MAIN_CLASS, ProcessRecord, end, has_ended
-from transport.local_broker.readiness import prove, reach
+from transport.local_broker.readiness import prove
 from transport.local_broker.server_properties import (
     HOST,
     render_log_properties,
@@ -27,6 +27,7 @@ from transport.local_broker.status import BrokerStatus
 from transport.local_broker.storage import Storage, check_free_space
 from transport.local_broker.whole_file import write_whole
 from transport.private_files import FILE, UMASK, keep_others_out, make_folder, private
+from transport.trouble import ask_cluster
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class LocalBroker:
         ready = False
         if process is not None and ports is not None:
             try:
-                ready = reach(_address(ports), timeout=2) == self._storage.cluster_id()
+                ready = ask_cluster(_address(ports), 2) == self._storage.cluster_id()
             except BrokerError:
                 ready = False
         return self._status(process, ports, ready=ready)
@@ -269,7 +270,6 @@ class LocalBroker:
             pid=process.pid if process else None,
             bootstrap_servers=_address(ports) if ports else None,
             cluster_id=self._storage.cluster_id(),
-            version=KAFKA_VERSION,
             data=self._storage.data,
             log=self._kafka_log,
             started=started,

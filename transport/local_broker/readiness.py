@@ -20,9 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from domain.errors import BrokerError, NotLetIn
-from transport.servers import Servers
-from transport.trouble import ask_cluster
+from domain.errors import BrokerError
 
 Settings = dict[str, Any]
 """A client's settings; its type stubs leave out loggers and callbacks."""
@@ -47,28 +45,6 @@ def _client(bootstrap_servers: str) -> Settings:
         "logger": _quiet,
         "error_cb": lambda _error: None,
     }
-
-
-def reach(servers: Servers, timeout: float) -> str:
-    """The id of the cluster that answers there.
-
-    Args:
-        servers: where the broker is.
-        timeout: seconds to wait for an answer.
-
-    Raises:
-        NotLetIn: it is there, and a password, a certificate or the protocol is the wrong one.
-        BrokerError: none answers in time, or the servers aren't named as they should be.
-    """
-    try:
-        return ask_cluster(servers, timeout)
-    except NotLetIn:
-        raise
-    except BrokerError as error:
-        raise BrokerError(
-            f"No Kafka broker answered at {servers} within {timeout:g} s ({error}). "
-            "Is it running, and are host and port right?"
-        ) from error
 
 
 def prove(bootstrap_servers: str, deadline: float, still_alive: Callable[[], None]) -> str | None:

@@ -16,7 +16,6 @@ class BrokerStatus:
     bootstrap_servers: str | None
     """host:port for clients; None before the first start."""
     cluster_id: str | None
-    version: str
     data: Path
     log: Path
     started: bool = False
