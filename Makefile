@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Short tests wait half of the time, so three processes keep two cores busy; long ones fill them.
 BY_FILE := --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-full test-stack test-engine lint format bench faults sbom licences wheel clean
+.PHONY: demo test test-full test-stack test-engine lint format bench faults pictures sbom licences wheel clean
 .DEFAULT_GOAL := demo
 
 # A stamp holds the requirements' sums, so that set-up is done once and again when they change.
@@ -63,6 +63,11 @@ bench: $(VENV)/test.stamp
 # Everything that goes wrong in production, for about an hour; SEED=… repeats a run's choices.
 faults: $(VENV)/test.stamp
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+
+# What README shows: the Revenue page after a whole run. It needs Chromium.
+pictures: $(VENV)/test.stamp
+	SHOP_HOME=var/pictures DEMO_EXIT=1 $(BIN)/shop demo
+	$(BIN)/python -m tests.browser.pictures var/pictures docs/pictures/revenue.png
 
 # What is installed for running, with sums and licences: for whoever must know, and for docs/.
 sbom: $(VENV)/test.stamp

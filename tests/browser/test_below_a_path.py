@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from cli.login import CALLBACK
+from reporting.dashboard import pages
 from tests.browser.conftest import Dashboard, running_dashboard
 from tests.browser.nginx import BASE_PATH, Nginx, running_nginx
 from tests.browser.provider import CLIENT_ID, running_provider
@@ -23,7 +24,7 @@ from tests.browser.test_login import FINANCE, STRANGER, button, login_cookies
 from tests.expected import Purchase
 from tests.ports import free_ports
 
-PAGES = {"/": "Revenue", "/orders": "Orders", "/health": "Log and health", "/export": "Export"}
+PAGES = {f"/{each.path}": each.title for each in pages.PAGES}
 
 
 class Behind(NamedTuple):

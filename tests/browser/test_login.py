@@ -16,6 +16,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
 from cli.login import CALLBACK
+from reporting.dashboard.pages import PAGES
 from tests.browser.conftest import SCREENSHOTS, Dashboard, running_dashboard
 from tests.browser.provider import CLIENT_ID, Provider, running_provider
 from tests.browser.small_log import SmallLog
@@ -24,7 +25,7 @@ from tests.browser.test_dashboard_process import listening
 from tests.expected import Purchase
 
 HOURS = 12
-PATHS = ("", "/orders", "/health", "/export")
+PATHS = [f"/{each.path}".rstrip("/") for each in PAGES]
 FINANCE = {"email": "Finance@example.org", "email_verified": True}
 COLLEAGUE = {"email": "anybody@corp.example", "email_verified": "true"}
 STRANGER = {"email": "somebody@example.org", "email_verified": True}
