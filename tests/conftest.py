@@ -49,11 +49,14 @@ ON_ONE_STACK = ("test_stack.py", "test_operations.py", "test_attacks.py")
 """In the order in which they may be run: what attackers leave behind, operators would look into."""
 LONGEST = (
     "engine",
-    "stack",
     "test_faults.py",
-    "test_styles.py",
-    "test_restore.py",
+    "test_pipeline.py",
     "test_stack_faults.py",
+    "stack",
+    "test_styles.py",
+    "test_accessibility.py",
+    "test_interruptions.py",
+    "test_restore.py",
     "test_foreign_topics.py",
     "test_services.py",
     "test_memory.py",

@@ -36,10 +36,27 @@ def listening(address: str = "127.0.0.1") -> socket.socket:
     return socket.create_server((address, 0))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_and_its_server(tmp_path, number) -> None:
-    with running_dashboard(tmp_path) as dashboard:
+@pytest.mark.parametrize(
+    ("number", "options", "address"),
+    [
+        (signal.SIGTERM, (), "127.0.0.1"),
+        (signal.SIGINT, ("--address", EVERYWHERE, "--without-login"), EVERYWHERE),
+        (signal.SIGHUP, ("--address", "localhost"), "127.0.0.1"),
+    ],
+)
+def test_it_listens_where_it_was_asked_and_a_signal_ends_it_and_its_server(
+    tmp_path, number, options, address
+) -> None:
+    with running_dashboard(tmp_path, *options) as dashboard:
         server = dashboard.server()
+        addresses = {
+            each.laddr.ip
+            for each in server.net_connections("inet")
+            if each.status == psutil.CONN_LISTEN
+        }
+        assert addresses == {address}
+        if "localhost" in options:
+            assert dashboard.url.startswith("http://localhost:")
         dashboard.process.send_signal(number)
         assert dashboard.process.wait(60) == 0
         assert not server.is_running()
@@ -88,16 +105,6 @@ def test_without_a_port_the_next_free_one_is_taken(tmp_path) -> None:
             asked.close()
 
 
-def test_it_listens_on_the_loopback_address_only(tmp_path) -> None:
-    with running_dashboard(tmp_path) as dashboard:
-        addresses = {
-            each.laddr.ip
-            for each in dashboard.server().net_connections("inet")
-            if each.status == psutil.CONN_LISTEN
-        }
-    assert addresses == {"127.0.0.1"}
-
-
 def test_an_address_of_another_machine_is_an_error(tmp_path) -> None:
     said = refused(tmp_path, "--address", "192.0.2.1", "--without-login")
     assert "can't be listened on" in said
@@ -107,8 +114,6 @@ def test_without_a_login_it_listens_on_this_machine_only(tmp_path) -> None:
     said = refused(tmp_path, "--address", EVERYWHERE)
     assert "other machines could look without a login: set SHOP_OIDC_METADATA_URL" in said
     assert "--without-login only where nobody else gets to" in said
-    with running_dashboard(tmp_path, "--address", "localhost") as dashboard:
-        assert dashboard.url.startswith("http://localhost:")
 
 
 def test_half_a_login_is_refused(tmp_path) -> None:
@@ -119,16 +124,6 @@ def test_half_a_login_is_refused(tmp_path) -> None:
         "SHOP_OIDC_ALLOWED, too"
     ) in said
     assert "hush-hush" not in said
-
-
-def test_asked_for_on_all_addresses_it_listens_on_all(tmp_path) -> None:
-    with running_dashboard(tmp_path, "--address", EVERYWHERE, "--without-login") as dashboard:
-        (address,) = {
-            each.laddr.ip
-            for each in dashboard.server().net_connections("inet")
-            if each.status == psutil.CONN_LISTEN
-        }
-    assert address == EVERYWHERE
 
 
 def test_a_currency_without_accounts_is_an_error(tmp_path) -> None:

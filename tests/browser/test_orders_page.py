@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import expected
-from tests.browser.conftest import SCREENSHOTS, Dashboard, running_dashboard
+from tests.browser.conftest import Dashboard, running_dashboard
 from tests.browser.small_log import SmallLog, order_of
 from tests.browser.test_dashboard import amount
 from tests.expected import Purchase
@@ -297,31 +297,3 @@ def test_while_the_databases_are_away_the_page_stays_and_comes_back(at, home) ->
         away.rename(home / "databases")
     expect(page.get_by_text("can't be read at the moment")).to_have_count(0)
     shows(page, before)
-
-
-def test_before_the_first_order_it_says_what_to_do(
-    tmp_path, start_dashboard, open_page, few
-) -> None:
-    page = open_page(f"{start_dashboard(tmp_path).url}/orders")
-    expect(page.get_by_text("No order has been placed yet")).to_be_visible()
-    assert not list(tmp_path.rglob("*")), "looking at nothing made something"
-    log = SmallLog(tmp_path)
-    log.append(few[:3])
-    log.close()
-    expect(page.get_by_text("3 orders shown")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(1280, 1250), (390, 1500)])
-def test_it_fits_and_follows_the_readers_colours(at, few, width, height, scheme) -> None:
-    order = accepted(few, lambda o: o.date >= ASKED)
-    SCREENSHOTS.mkdir(exist_ok=True)
-    for name, address in (("orders", "?from=1997-01-01"), ("order", f"?order={order.order_id}")):
-        page = at(address, width, height, scheme)
-        page.locator("table.revenue, ol.story").first.wait_for()
-        page.wait_for_function("document.fonts.status == 'loaded'")
-        page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
-        page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        main = page.locator("section.stMain, [data-testid=stMain]").first
-        assert main.evaluate("node => node.scrollWidth <= node.clientWidth")
