@@ -26,7 +26,7 @@ WITH grantees AS (
     UNION ALL SELECT 'TABLE', nspname, relname, attname, attacl
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE attacl IS NOT NULL
-    UNION ALL SELECT 'FUNCTION', nspname, proname, pg_get_function_identity_arguments(pg_proc.oid),
+    UNION ALL SELECT 'ROUTINE', nspname, proname, pg_get_function_identity_arguments(pg_proc.oid),
         coalesce(proacl, acldefault('f', proowner))
     FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
 )
@@ -48,9 +48,9 @@ WHERE sequence.relkind = 'S' AND nspname = ANY(%(schemas)s)
 
 
 class Grant(NamedTuple):
-    """One privilege on one thing: to whom, and whether he may give it on, which nobody should.
+    """One privilege on one thing: to whom, and whether it may be given on, which nobody should.
 
-    `part` is a column of a table, or what a function takes.
+    `part` is a column of a table, or what a function or procedure takes.
     """
 
     kind: str
@@ -75,7 +75,7 @@ def missing_in_grants(connection: Connection) -> Iterator[Change]:
         name = quote(grant.name)
         if grant.schema is not None:
             name = f"{quote(grant.schema)}.{name}"
-        if grant.kind == "FUNCTION":
+        if grant.kind == "ROUTINE":
             name = f"{name}({grant.part})"
         return f"{grant.kind} {name}"
 

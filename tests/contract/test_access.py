@@ -143,6 +143,9 @@ def test_what_somebody_gave_besides_is_taken_away(stack: Stack) -> None:
         "ALTER ROLE shop_dashboard SUPERUSER",
         "ALTER TABLE report.customers OWNER TO shop_dashboard",
         "REVOKE INSERT ON event_log.event_log FROM shop_recorder",
+        # Anybody may carry out what is made.
+        "CREATE PROCEDURE report.tidy(much int) LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION report.sum_of(one int) RETURNS int LANGUAGE sql AS 'SELECT one'",
     ):
         stack.server.run(statement, stack.database)
     told = stack.done("--check")
@@ -152,6 +155,8 @@ def test_what_somebody_gave_besides_is_taken_away(stack: Stack) -> None:
     assert 'revoked: UPDATE ON TABLE "event_log"."event_log" FROM "shop_recorder"' in told
     assert 'revoked: SELECT ("body") ON TABLE "event_log"."event_log" FROM "shop_order"' in told
     assert "granted to shop_recorder: rights in schema event_log" in told
+    for routine in ('"report"."tidy"(IN much integer)', '"report"."sum_of"(one integer)'):
+        assert f"revoked: EXECUTE ON ROUTINE {routine} FROM PUBLIC" in told
     assert stack.done()
     assert stack.done("--check") == []
     test_each_cell_of_the_table_is_what_the_role_can_do(stack)
