@@ -19,7 +19,7 @@ class Backend(Protocol):
         """An engine whose transactions hold the write lock, unless they are for reading."""
 
     def claim(self, connection: Connection) -> None:
-        """Make an empty place ready for tables, or refuse one that isn't empty."""
+        """Make an empty place ready for tables, or refuse one that can't be used."""
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""

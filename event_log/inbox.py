@@ -15,10 +15,7 @@ from transport.topics import TopicPartition
 
 
 class InboxRow(SQLModel, table=True):
-    """An event or message that was handled, where it was first read, and what it said.
-
-    An empty digest is of one that was handled before digests were kept (revision 0004).
-    """
+    """An event or message that was handled, where it was first read, and what it said."""
 
     __tablename__ = "inbox"
     event_id: str = Field(primary_key=True)
@@ -70,7 +67,7 @@ def not_yet_handled(
         else:
             firsts[event_id] = delivery
             continue
-        if said and said != digest(delivery.payload):
+        if said != digest(delivery.payload):
             reused.append((delivery, id_reused(event_id)))
     return list(firsts.values()), reused
 

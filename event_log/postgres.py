@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from domain.errors import StoreError
@@ -21,7 +21,6 @@ from event_log.conditions import (
     sqlstate,
 )
 from event_log.holding import process_name
-from event_log.revisions import unnumbered
 
 if TYPE_CHECKING:
     import psycopg
@@ -144,7 +143,7 @@ class PostgresSchema:
         return not connection.exec_driver_sql(take).scalar()
 
     def claim(self, connection: Connection) -> None:
-        """Make an empty schema, or refuse one that isn't empty."""
+        """Make the schema, or refuse what can't be used as one."""
         run = connection.exec_driver_sql
         encoding = run("SHOW server_encoding").scalar()
         if encoding != "UTF8":
@@ -155,8 +154,6 @@ class PostgresSchema:
                 f"database {self} can't be opened: its role has no right on this schema, which is "
                 "another service's"
             )
-        if inspect(connection).get_table_names(self.schema):
-            raise unnumbered(self)
         if not ours:
             raise StoreError(
                 f"database {self} is not there yet, and its role may not make it: run "

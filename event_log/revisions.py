@@ -16,13 +16,11 @@ from sqlalchemy import (
 
 from domain.errors import StoreError
 
-FIRST = "1001"
-"""The revision that databases can be upgraded from; numbers before it are earlier versions'."""
+FIRST = "1002"
+"""The baseline: databases of a number before it are refused."""
 
-CURRENT = "1001"
+CURRENT = "1002"
 """The revision of this program's tables: the newest in `event_log/migrations/versions`."""
-
-_FRESH = "put it away, and begin with a fresh SHOP_HOME, or a fresh Postgres database and topics"
 
 VERSION = Table(
     "alembic_version",
@@ -32,33 +30,33 @@ VERSION = Table(
 )
 """Alembic's own table, as Alembic makes it; its one row says the revision."""
 
-_version = VERSION.c.version_num
 
+def find_revision(connection: Connection, database: object) -> str | None:
+    """Return the revision of a database that this program, or an upgrade to it, can go on from.
 
-def revision(connection: Connection) -> str | None:
-    """The revision of the tables in a database; `None` where nothing says it."""
-    if not inspect(connection).has_table(VERSION.name):
-        return None
-    found: str | None = connection.scalar(select(_version))
-    return found
-
-
-def known(connection: Connection, database: object) -> str | None:
-    """The revision of a database that this program, or an upgrade to it, can go on from.
+    Args:
+        connection: a transaction in which the database has one state.
+        database: what it is called.
 
     Returns:
-        Its revision; `None` where nothing says it.
+        Its revision; `None` where there are no tables yet.
 
     Raises:
-        StoreError: it was made by an earlier version, or by a program after this one.
+        StoreError: its tables were made by an earlier version, by a program after this one, or by
+            something else; the message says what to do.
     """
-    found = revision(connection)
-    if found is None:
+    tables = inspect(connection)
+    found: str | None = None
+    if tables.has_table(VERSION.name):
+        found = connection.scalar(select(VERSION.c.version_num))
+    elif not tables.get_table_names():
         return None
-    if found < FIRST:
+    if found is None or found < FIRST:
+        has = "tables without a revision" if found is None else f"tables of revision {found}"
         raise StoreError(
-            f"database {database} is at revision {found}, of an earlier version: its ids of orders "
-            f"are others than this version's, and it can't be brought up to it: {_FRESH}"
+            f"database {database} has {has}, and this program upgrades from {FIRST} on: an earlier "
+            "version made them, or something else. Nothing is changed: put it away, and begin with "
+            "a fresh SHOP_HOME, or a fresh Postgres database and topics"
         )
     if found > CURRENT:
         raise StoreError(
@@ -69,26 +67,18 @@ def known(connection: Connection, database: object) -> str | None:
 
 
 def is_current(connection: Connection, database: object) -> bool:
-    """Whether a database has this program's tables; not, where nothing says which it has.
+    """Return whether a database has this program's tables; not, where it has none yet.
 
     Raises:
-        StoreError: it has those of another revision; the message says what to do.
+        StoreError: it has others; the message says what to do.
     """
-    found = known(connection, database)
+    found = find_revision(connection, database)
     if found is not None and found < CURRENT:
         raise StoreError(
             f"database {database} is at revision {found}, and this program needs {CURRENT}: stop "
             "its services, and run `shop migrate`"
         )
     return found is not None
-
-
-def unnumbered(database: object) -> StoreError:
-    """Why a database can't be used that is there, and says no revision."""
-    return StoreError(
-        f"database {database} has tables, and no note of their revision: an earlier version made "
-        f"them, whose ids of orders are others, or something else. Nothing is changed: {_FRESH}"
-    )
 
 
 def stamp(connection: Connection) -> None:

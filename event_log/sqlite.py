@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from domain.errors import StoreError
 from event_log.conditions import passes_in_sqlite, sqlite_code
 from event_log.holding import holder_of_byte, process_name
-from event_log.revisions import unnumbered
 from transport.private_files import FILE, keep_others_out, make_file, make_folder
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -68,10 +67,7 @@ class SqliteFile:
         return engine
 
     def claim(self, connection: Connection) -> None:
-        """Refuse a file that isn't empty; an empty one is ready for tables."""
-        empty = connection.exec_driver_sql("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)")
-        if not empty.scalar():
-            raise unnumbered(self)
+        """Do nothing: an empty file is ready for tables."""
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the same may work in a moment."""

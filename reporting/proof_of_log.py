@@ -16,14 +16,14 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import StoreError
 from event_log.database import Database, Place, reason, table_of
 from event_log.inbox import PositionRow, next_offsets
 from event_log.log import GENESIS, READ_BATCH, SIZED, EventRow
-from event_log.revisions import is_current, unnumbered
+from event_log.revisions import is_current
 from event_log.sqlite import BUSY_TIMEOUT_SECONDS, look_into
 from event_log.statements import end_of_batch
 from reporting.proof import Failure, Finding, Head, Progress
@@ -63,7 +63,7 @@ def open_log_to_prove(place: Place) -> ReadOnlyDatabase:
         with log.reading() as connection:
             if not is_current(connection, place):
                 # A database exists a moment before its tables do.
-                raise unnumbered(place) if inspect(connection).get_table_names() else missing
+                raise missing
             tables = has_tables(connection, EventRow, PositionRow)
     except (SQLAlchemyError, OSError) as error:
         raise StoreError(f"database {place} can't be read: {reason(error)}") from error

@@ -14,7 +14,8 @@ from domain.errors import StoreError
 from event_log.database import Database, reason
 from event_log.holding import HELD_FOR_SECONDS, still_held
 from event_log.migrations.migrated import Migrated
-from event_log.migrations.running import find_revision, upgrade
+from event_log.migrations.running import upgrade
+from event_log.revisions import find_revision
 from event_log.sqlite import SqliteFile, look_into, open_file
 from transport.private_files import make_file
 
@@ -34,6 +35,7 @@ def look_at_file(file: Path, database: str) -> Migrated:
     engine = create_engine("sqlite://", creator=creator, poolclass=NullPool)
     try:
         with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN")
             found = find_revision(connection, file)
     except (DBAPIError, sqlite3.Error) as error:
         raise StoreError(f"database {file} can't be read: {reason(error)}") from error

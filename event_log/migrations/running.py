@@ -4,28 +4,12 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 
 from event_log import revisions
 
-VERSIONS = Path(__file__).parent / "versions"
-"""The folder of the revisions."""
-
-
-def find_revision(connection: Connection, place: object) -> str | None:
-    """The revision that a database is at; `None` where it is empty.
-
-    Args:
-        connection: a connection to it.
-        place: where it is, for messages.
-
-    Raises:
-        StoreError: it is none of ours, of an earlier version, or of a program after this one.
-    """
-    found = revisions.known(connection, place)
-    if found is None and inspect(connection).get_table_names():
-        raise revisions.unnumbered(place)
-    return found
+SCRIPTS = Path(__file__).parent
+"""The folder of what Alembic runs, and of the revisions below it."""
 
 
 def upgrade(connection: Connection, database: str) -> None:
@@ -35,12 +19,6 @@ def upgrade(connection: Connection, database: str) -> None:
         connection: a transaction that holds the write lock; nothing is committed here.
         database: which database it is, by name.
     """
-    config = Config()
-    for name, folder in (
-        ("script_location", Path(__file__).parent),
-        ("version_locations", VERSIONS),
-    ):
-        config.set_main_option(name, str(folder).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    config.attributes.update(connection=connection, database=database)
+    config = Config(attributes={"connection": connection, "database": database})
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     command.upgrade(config, revisions.CURRENT)

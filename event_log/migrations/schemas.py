@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import StoreError
@@ -11,8 +10,9 @@ from event_log.access.views import drop_view_of
 from event_log.database import Database, reason
 from event_log.holding import HELD_FOR_SECONDS, still_held
 from event_log.migrations.migrated import Migrated
-from event_log.migrations.running import find_revision, upgrade
+from event_log.migrations.running import upgrade
 from event_log.postgres import PostgresSchema
+from event_log.revisions import find_revision
 
 
 def look_at_schema(place: PostgresSchema, database: str) -> Migrated:
@@ -24,7 +24,7 @@ def look_at_schema(place: PostgresSchema, database: str) -> Migrated:
     engine = place.connect()
     try:
         with engine.connect().execution_options(**place.reading) as connection:
-            return Migrated(database, str(place), _find(connection, place))
+            return Migrated(database, str(place), find_revision(connection, place))
     except DBAPIError as error:
         raise StoreError(f"database {place} can't be read: {reason(error)}") from error
     finally:
@@ -71,12 +71,6 @@ def migrate_schema(
     finally:
         engine.dispose()
     return Migrated(database, str(place), looked.found, done=True)
-
-
-def _find(connection: Connection, place: PostgresSchema) -> str | None:
-    if place.schema not in inspect(connection).get_schema_names():
-        return None
-    return find_revision(connection, place)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from event_log import revisions
 from event_log.migrations import running
 
 revisions.CURRENT = "{after}"
-running.VERSIONS = Path({versions!r})
+running.SCRIPTS = Path({scripts!r})
 """
 
 
@@ -49,17 +49,29 @@ class NextVersion:
     after: str = str(int(revisions.CURRENT) + 1)
 
     @cached_property
-    def versions(self) -> Path:
-        made = self.folder / "versions"
-        shutil.copytree(running.VERSIONS, made, ignore=shutil.ignore_patterns("__pycache__"))
-        revision = _REVISION.format(before=self.before, after=self.after)
-        (made / f"r{self.after}_more.py").write_text(revision)
+    def scripts(self) -> Path:
+        made = self.folder / "100%"
+        shutil.copytree(running.SCRIPTS, made, ignore=shutil.ignore_patterns("__pycache__"))
+        self._write(made)
         return made
+
+    def _write(self, scripts: Path, end: str = "") -> None:
+        revision = _REVISION.format(before=self.before, after=self.after)
+        (scripts / "versions" / f"r{self.after}_more.py").write_text(revision + end)
+
+    @contextmanager
+    def ending(self, by: str) -> Iterator[None]:
+        """Inside, the revision ends by a statement, after it has changed the warehouse's tables."""
+        self._write(self.scripts, f'    if database == "warehouse":\n        {by}\n')
+        try:
+            yield
+        finally:
+            self._write(self.scripts)
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """What a process of the next version is started with."""
-        program = _PROGRAM.format(after=self.after, versions=str(self.versions))
+        program = _PROGRAM.format(after=self.after, scripts=str(self.scripts))
         (self.folder / "sitecustomize.py").write_text(program)
         return {"PYTHONPATH": f"{self.folder}:{ROOT}"}
 
@@ -68,5 +80,5 @@ class NextVersion:
         """Inside, this process is of the next version."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(revisions, "CURRENT", self.after)
-            patch.setattr(running, "VERSIONS", self.versions)
+            patch.setattr(running, "SCRIPTS", self.scripts)
             yield

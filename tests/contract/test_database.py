@@ -14,7 +14,6 @@ from domain.errors import ForeignCluster, StoreError
 from event_log import database as databases
 from event_log.database import Database, table_of
 from event_log.inbox import PositionRow, advance, next_offsets
-from event_log.revisions import CURRENT, VERSION, stamp
 from tests.contract.conftest import Places
 from tests.integration.pipes import NOW
 from tests.waiting import wait_for
@@ -125,33 +124,6 @@ def test_a_database_belongs_to_one_kafka_cluster(database: Database, other: Data
     other.bind_to_cluster("one")
     with pytest.raises(ForeignCluster, match="cluster one, and this is two"):
         other.bind_to_cluster("two")
-
-
-@pytest.mark.parametrize(
-    ("noted", "what"),
-    [
-        ("0012", "is at revision 0012, of an earlier version: .* begin with a fresh SHOP_HOME"),
-        ("9999", "is at revision 9999, and this program knows none after .*: use the program that"),
-        (None, "has tables, and no note of their revision.* begin with a fresh SHOP_HOME"),
-    ],
-)
-def test_tables_of_another_revision_are_refused_and_stay(
-    database: Database, noted: str | None, what: str
-) -> None:
-    with database.transaction() as connection:
-        advance(connection, {PLACE: 5}, NOW)
-        if noted is None:
-            VERSION.drop(connection)
-        else:
-            connection.execute(VERSION.update().values(version_num=noted))
-    with pytest.raises(StoreError, match=what):
-        Database(database.place, [PositionRow])
-    with database.transaction() as connection:
-        assert next_offsets(connection) == {PLACE: 5}
-        if noted is None:
-            stamp(connection)
-        connection.execute(VERSION.update().values(version_num=CURRENT))
-    Database(database.place, [PositionRow]).close()
 
 
 def test_many_may_open_it_at_once(places: Places) -> None:

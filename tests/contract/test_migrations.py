@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -24,10 +26,12 @@ from event_log.sqlite import SqliteFile
 from reporting.projector import catch_up
 from reporting.report import report
 from tests import expected
+from tests.conftest import Home
 from tests.contract.conftest import Places
 from tests.contract.next_version import NextVersion
 from tests.contract.world import ORDERS_PLACED, World
 from tests.integration.pipes import Shop
+from tests.waiting import wait_for
 
 
 @contextmanager
@@ -61,6 +65,10 @@ def migrate(place: Place, name: str) -> Migrated:
     return migrate_schema(place, name, OPENED[name])
 
 
+TABLES = "c0d501a75b7a4c5f"
+"""Of what the models make in SQLite at `CURRENT`."""
+
+
 def test_the_history_is_one_line_that_ends_at_this_programs_revision() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
@@ -71,6 +79,16 @@ def test_the_history_is_one_line_that_ends_at_this_programs_revision() -> None:
     assert numbers[-1] == FIRST
     # Earlier versions, too, compare them as text.
     assert FIRST > "0012"
+
+
+def test_tables_that_are_changed_have_another_revision(tmp_path: Path) -> None:
+    made = sha256()
+    for name, opened in OPENED.items():
+        opened(tmp_path / name).close()
+        with connected(tmp_path / name) as connection:
+            for row in connection.exec_driver_sql("SELECT sql FROM sqlite_schema ORDER BY name"):
+                made.update(repr(row).encode())
+    assert made.hexdigest()[:16] == TABLES, "event_log/migrations says what is to be done for it"
 
 
 def test_all_is_upgraded_nothing_is_lost_and_work_goes_on_to_the_cent(
@@ -132,7 +150,7 @@ def test_each_version_says_what_to_do_with_the_others_database(
             opening(place)
 
 
-@pytest.mark.parametrize("noted", ["0001", "0012", None])
+@pytest.mark.parametrize("noted", ["1001", None])
 def test_what_an_earlier_version_left_is_refused_and_stays(
     places: Places, noted: str | None
 ) -> None:
@@ -143,8 +161,34 @@ def test_what_an_earlier_version_left_is_refused_and_stays(
         else:
             connection.execute(VERSION.update().values(version_num=noted))
     before = all_rows(place)
-    words = "no note of their revision" if noted is None else f"at revision {noted}, of an earlier"
+    has = "tables without a revision" if noted is None else f"tables of revision {noted}"
     for opening in (OPENED["order"], lambda at: look(at, "order"), lambda at: migrate(at, "order")):
-        with pytest.raises(StoreError, match=rf"{words}.*ids of orders .*: put it away.* fresh"):
+        with pytest.raises(StoreError, match=rf"{has}, .* put it away, and begin with a fresh"):
             opening(place)
     assert all_rows(place) == before
+
+
+def test_a_migration_that_fails_or_is_killed_changes_nothing_and_the_next_one_goes_on(
+    world: World, next_version: NextVersion
+) -> None:
+    for name, opened in OPENED.items():
+        opened(world.of(name)).close()
+    place = world.of("warehouse")
+    before = all_rows(place)
+    with (
+        next_version.here(),
+        next_version.ending(by='op.execute("no SQL")'),
+        pytest.raises(StoreError, match=r"can't be migrated(: .*;|, and) .*is as it was"),
+    ):
+        migrate(place, "warehouse")
+    assert all_rows(place) == before
+    home = Home(world.home.path, {**world.home.settings, **next_version.environment})
+    with next_version.ending(by="import os; os.kill(os.getpid(), 9)"):
+        assert home.shop("migrate").returncode == -SIGKILL
+    assert all_rows(place) == before
+    with next_version.here():
+        current = [name for name in OPENED if look(world.of(name), name).is_current]
+        assert current == ["event_log", "order", "payment"]
+        # Postgres notices in a moment that the process is gone.
+        wait_for(lambda: home.shop("migrate").returncode == 0, "all are migrated", 60)
+        assert all(look(world.of(name), name).is_current for name in OPENED)
