@@ -11,7 +11,7 @@ from cli.place import read_purchases
 from cli.secrets_folder import DATABASE_PASSWORD
 from domain.house_accounts import HouseAccounts
 from domain.money import Money
-from event_log.access.rights import VIEWS, role_of
+from event_log.access.rights import RIGHTS, VIEWS, role_of
 from event_log.inbox import advance
 from event_log.log import last_position
 from event_log.outbox import enqueue
@@ -60,6 +60,17 @@ def test_an_owner_who_is_no_superuser_will_do(empty_stack: Stack) -> None:
     run(f"CREATE ROLE plain_owner LOGIN CREATEROLE PASSWORD '{empty_stack.server.password}'")
     run(f"ALTER DATABASE {empty_stack.database} OWNER TO plain_owner")
     empty_stack.owner = "plain_owner"
+    # Roles that somebody else has made, which others of these tests may have done.
+    roles = [role_of(principal) for principal in RIGHTS]
+    make = f"IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{roles[0]}') THEN CREATE ROLE"
+    run(f"DO $$ BEGIN {make} {roles[0]}; END IF; END $$")
+    refused = empty_stack.migrate().shop("migrate")
+    assert refused.returncode == 1
+    assert "are as they were: permission denied to alter role" in refused.stderr
+    assert "admin option on" in refused.stderr.lower()
+    for (role,) in empty_stack.server.found("SELECT rolname FROM pg_roles"):
+        if role in roles:
+            run(f"GRANT {role} TO plain_owner WITH ADMIN OPTION, INHERIT FALSE, SET FALSE")
     assert empty_stack.done()
     empty_stack.connect("order").close()
     assert empty_stack.done("--check") == []
