@@ -70,12 +70,16 @@ class Follower(threading.Thread):
             # The recorder makes its tables itself: to do it here too would be a race with it.
             if not has_tables(connection, EventRow):
                 return
-        catch_up(self._log, self._opened())
+        if (projections := self._opened()) is not None:
+            catch_up(self._log, projections)
 
-    def _opened(self) -> Database:
+    def _opened(self) -> Database | None:
         # An open connection goes on writing to a file that was moved away or deleted.
         if self._open is None or self._projections.identity() != self._opened_identity:
             self._close()
+            # Where the folder was moved away just now, an empty one would bar its return.
+            if self._log.identity() is None:
+                return None
             self._open = open_projections(self._projections.place)
             self._opened_identity = self._projections.identity()
         return self._open

@@ -107,9 +107,10 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
+    # The other one draws windows that nobody sees, at a third of a core.
     path = program(
-        "chromium",
-        "there is no chromium here; Debian has it in the package of that name",
+        "chromium-headless-shell",
+        "there is no chromium-headless-shell; .ci/install-chromium brings it",
     )
     opened = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
     yield opened

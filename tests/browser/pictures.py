@@ -12,7 +12,9 @@ SIZE = {"width": 1180, "height": 1010}
 
 
 def main(home: Path, picture: Path) -> None:
-    chromium = shutil.which("chromium") or sys.exit("chromium is needed: .ci/install-chromium")
+    chromium = shutil.which("chromium-headless-shell") or sys.exit(
+        "chromium-headless-shell is needed: .ci/install-chromium"
+    )
     with running_dashboard(home) as dashboard, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport=SIZE, color_scheme="light")
