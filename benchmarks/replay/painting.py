@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from reporting.dashboard.pages import PAGES
 from reporting.projector import catch_up, open_projections
 from services.recorder import open_log
+from tests.programs import chromium
 
 _WITHIN_MS = 120_000
 
@@ -76,8 +77,7 @@ def _dashboard(home: Path) -> Iterator[str]:
 def _browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium-headless-shell"),
-            args=["--no-sandbox", "--disable-gpu"],
+            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
         )
         yield browser
         browser.close()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ from playwright.sync_api import (
 from tests.browser.small_log import SmallLog
 from tests.expected import Purchase, purchases
 from tests.ports import free_port
-from tests.programs import program
+from tests.programs import chromium, missing
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -108,10 +107,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    # With windows, which nobody sees, it takes a third of a core more.
-    path = shutil.which("chromium-headless-shell") or program(
-        "chromium", "there is no chromium; .ci/install-chromium brings one with no window"
-    )
+    path = chromium() or missing("there is no chromium; .ci/install-chromium brings one")
     opened = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
     yield opened
     opened.close()

@@ -1,22 +1,20 @@
 """`make pictures`: the Revenue page of a home's dashboard, as README shows it."""
 
-import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import CHROMIUM_FLAGS, LONGEST_MILLISECONDS, running_dashboard
+from tests.programs import chromium
 
 SIZE = {"width": 1180, "height": 1010}
 
 
 def main(home: Path, picture: Path) -> None:
-    chromium = shutil.which("chromium-headless-shell") or sys.exit(
-        "chromium-headless-shell is needed: .ci/install-chromium"
-    )
+    path = chromium() or sys.exit("chromium is needed: .ci/install-chromium brings it")
     with running_dashboard(home) as dashboard, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.set_default_timeout(LONGEST_MILLISECONDS)
         page.goto(dashboard.url)

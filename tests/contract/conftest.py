@@ -39,20 +39,24 @@ def open_folder(prefix: str) -> Iterator[Path]:
         rmtree(folder)
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
+@contextmanager
+def _running(kind: type[PostgresServer]) -> Iterator[PostgresServer]:
     with open_folder("postgres") as folder:
-        made = PostgresServer(folder)
+        made = kind(folder)
         yield made
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    with _running(PostgresServer) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def server_in_order_of_words() -> Iterator[PostgresServer]:
-    with open_folder("postgres") as folder:
-        made = ServerInOrderOfWords(folder)
+    with _running(ServerInOrderOfWords) as made:
         yield made
-        made.stop()
 
 
 @dataclass(frozen=True)
