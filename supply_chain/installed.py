@@ -64,12 +64,37 @@ _JARS = {
     "org.hdrhistogram:HdrHistogram": "CC0-1.0 OR BSD-2-Clause",
     "org.pcollections:pcollections": "MIT",
     "org.slf4j:slf4j-api": "MIT",
+    **dict.fromkeys(
+        (
+            "at.yawk.lz4:lz4-java",
+            "com.dynatrace.hash4j:hash4j",
+            "com.fasterxml.jackson.core:jackson-annotations",
+            "com.fasterxml.jackson.core:jackson-core",
+            "com.fasterxml.jackson.core:jackson-databind",
+            "com.fasterxml.jackson.dataformat:jackson-dataformat-csv",
+            "com.fasterxml.jackson.dataformat:jackson-dataformat-yaml",
+            "com.fasterxml.jackson.datatype:jackson-datatype-jdk8",
+            "com.github.ben-manes.caffeine:caffeine",
+            "com.typesafe.scala-logging:scala-logging_2.13",
+            "com.yammer.metrics:metrics-core",
+            "commons-beanutils:commons-beanutils",
+            "commons-collections:commons-collections",
+            "commons-digester:commons-digester",
+            "commons-logging:commons-logging",
+            "commons-validator:commons-validator",
+            "org.apache.logging.log4j:log4j-api",
+            "org.apache.logging.log4j:log4j-core",
+            "org.apache.logging.log4j:log4j-slf4j-impl",
+            "org.bitbucket.b_c:jose4j",
+            "org.jspecify:jspecify",
+            "org.scala-lang:scala-library",
+            "org.scala-lang:scala-reflect",
+            "org.xerial.snappy:snappy-java",
+            "org.yaml:snakeyaml",
+        ),
+        "Apache-2.0",
+    ),
 }
-_APACHE_JARS = re.compile(
-    r"at\.yawk\.lz4:|com\.(dynatrace|fasterxml\.jackson|github\.ben-manes|typesafe|yammer)\."
-    r"|commons-\w+:|org\.(apache\.(kafka|logging\.log4j)|bitbucket\.b_c|jspecify|scala-lang):"
-    r"|org\.(xerial\.snappy|yaml):"
-)
 
 
 class LicenceError(Exception):
@@ -125,7 +150,8 @@ def jars() -> list[Part]:
     found = []
     for jar in recorded_jars():
         name, _, version = jar.coordinate.rpartition(":")
-        licence = "Apache-2.0" if _APACHE_JARS.match(name) else _JARS.get(name, "")
+        kafka = name.startswith("org.apache.kafka:")
+        licence = "Apache-2.0" if kafka else _JARS.get(name, "")
         purl = f"pkg:maven/{name.replace(':', '/')}@{version}"
         found.append(checked(Part(name, version, licence, purl, (jar.sha256,))))
     return found

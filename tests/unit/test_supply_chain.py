@@ -36,12 +36,14 @@ def test_the_page_of_licences_is_that_of_the_requirements() -> None:
 
 
 def test_a_licence_that_is_not_allowed_or_not_known_is_an_error() -> None:
-    for licence in ("AGPL-3.0-only", "LGPL-3.0-only", "MIT AND SSPL-1.0", "GPL-2.0-only"):
+    copyleft = ("AGPL-3.0-only", "GPL-3.0-or-later", "LGPL-3.0-only", "GPL-2.0-only")
+    for licence in (*copyleft, "MIT AND SSPL-1.0"):
         with pytest.raises(LicenceError, match="isn't among the allowed"):
             checked(Part("newcomer", "1.0", licence))
     for licence in ("", "UNKNOWN", "BSD License", "Copyright (c) 2026 Somebody"):
         with pytest.raises(LicenceError, match="which is no SPDX expression: read its text"):
             checked(Part("newcomer", "1.0", licence))
+    assert checked(Part("newcomer", "1.0", "GPL-3.0-only OR MIT"))
     assert checked(Part("newcomer", "1.0", "(MIT OR AGPL-3.0-only) AND Apache-2.0"))
     for name, licence in NOTED.items():
         assert checked(Part(name, "1.0", licence))
@@ -75,17 +77,29 @@ def test_the_bill_has_every_package_and_jar_with_its_sums(bill) -> None:
         elif hashed := re.match(r"\s+--hash=sha256:(\w+)", line):
             sums.add(hashed[1])
     assert len(wanted) > 100
+    for purl, expected in wanted.items():
+        (files,) = found[purl]["externalReferences"]
+        assert {each["content"] for each in files["hashes"]} == expected
     for jar in recorded_jars():
         group, artifact, version = jar.coordinate.split(":")
-        wanted[f"pkg:maven/{group}/{artifact}@{version}"] = {jar.sha256}
-    assert wanted == {
-        purl: {
-            sum_["content"]
-            for of in (each, *each.get("externalReferences", ()))
-            for sum_ in of.get("hashes", ())
-        }
-        for purl, each in found.items()
-    }
+        purl = f"pkg:maven/{group}/{artifact}@{version}"
+        assert found[purl]["hashes"] == [{"alg": "SHA-256", "content": jar.sha256}]
+        wanted[purl] = set()
+    assert found.keys() == wanted.keys()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://registry.example/simple",
+        "--find-links /mnt/wheels",
+        "a @ file:///somewhere/a.whl",
+        '"url": "https://packages.example/a"',
+        "# from 10.0.0.7:3141",
+    ],
+)
+def test_what_is_looked_for_is_found(line) -> None:
+    assert ELSEWHERE.search(line)
 
 
 def test_all_requirements_are_pinned_and_hashed_and_nothing_names_a_registry_or_machine(
