@@ -21,24 +21,24 @@ from transport.topics import AUTHORIZATIONS, ORDERS
 SHORT = {
     "kills": Size(30, 900),
     "deaths at chosen moments": Size(0, 1200),
-    "zombies": Size(1, 640, 40),
+    "zombies": Size(1, 900, 60),
     "broker killed": Size(3, 1500, 60),
     "rebalances": Size(6, 1500),
     "partitions added": Size(1, 600, 300),
-    "database locked": Size(1, 560, 40, seconds=12),
+    "database locked": Size(1, 900, 80, seconds=12),
     "disk full": Size(1, 900, 80, seconds=8),
     "clock back and ahead": Size(1, 600, 300),
     "slow database": Size(1, 600, 300),
     "everything three times": Size(1, 600, 300),
     "offsets reset": Size(4, 800, 300),
     "foreign transactions": Size(0, 1200),
-    "restored": Size(4, 480, 60),
+    "restored": Size(4, 1600, 150),
     "1 MB records": Size(50, 300, 100),
 }
 SHORT_ON_POSTGRES = {
     "Postgres away": Size(1, 400, 40, seconds=8),
     "Postgres' connections ended": Size(3, 400, 80),
-    "Postgres locked": Size(1, 200, 30, seconds=6),
+    "Postgres locked": Size(1, 300, 40, seconds=6),
     "Postgres failed over": Size(1, 600, 30),
     "Postgres failed over, tail lost": Size(1, 600, 30),
 }
@@ -55,8 +55,11 @@ ON_STACK = {
     "broker killed": Size(1, 500, 60),
     "database killed": Size(2, 500, 60),
     "rebalances": Size(4, 500),
+    "database locked": Size(1, 400, 80, seconds=6),
+    "everything three times": Size(1, 200, 300),
+    "offsets reset": Size(2, 300, 300),
 }
-"""What differs on Postgres with passwords and rights; a lock there is in `SHORT_ON_POSTGRES`."""
+"""On Postgres, with passwords and rights; its disk is the server's matter."""
 LONG = {
     "kills": Size(100, 3000, 45, rounds=10),
     "deaths at chosen moments": Size(0, 3000),
